@@ -1,0 +1,1 @@
+"""Rules: their files, their evaluation, and the judgement that follows from what they found."""

@@ -1,0 +1,167 @@
+"""Run the rules over the derived relations and store what they found.
+
+A rule is evaluated on the runs that have every capability it needs; elsewhere it says nothing, and the report
+says why. A rule that fails makes every run's verdict `cannot_tell`; the others still run.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import duckdb
+
+from auditor.check.header import Rule, SeverityCase
+from auditor.database import quoted, scalar
+from auditor.model.judgement import CAPABILITY_MISSING, Capability, Outcome
+
+KEPT_WITNESSES = 1000
+"""Findings a rule that keep their witnesses, the worst first; counts are exact beyond."""
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What became of one rule."""
+
+    outcome: Outcome
+    reason: str | None
+    evaluated_runs: int
+    skipped_runs: int
+    findings: int
+    seconds: float
+
+
+def run_rules(con: duckdb.DuckDBPyConnection, rules: Sequence[Rule]) -> None:
+    """Evaluate every rule and fill `rule_param`, `finding`, `witness` and `rule`."""
+    for rule in rules:
+        for param in rule.params:
+            con.execute("INSERT INTO rule_param VALUES (?, ?, NULL, ?)", [rule.id, param.name, param.default])
+    for rule in sorted(rules, key=lambda rule: (rule.reads_findings, rule.id)):
+        started = time.perf_counter()
+        result = _evaluate(con, rule)
+        _record(con, rule, result, time.perf_counter() - started)
+
+
+def _evaluate(con: duckdb.DuckDBPyConnection, rule: Rule) -> Result:
+    needs = _list(rule.needs)
+    evaluated, skipped = con.execute(
+        f"SELECT count(*) FILTER (has), count(*) FILTER (NOT has) "  # noqa: S608
+        f"FROM (SELECT list_has_all(capabilities, {needs}) AS has FROM run)"
+    ).fetchall()[0]
+    if not evaluated:
+        return Result(Outcome.NOT_EVALUATED, _why_not(con, rule), 0, skipped, 0, 0)
+    try:
+        con.execute(_findings_sql(rule)).fetchall()
+        if scalar(con, "SELECT count(*) FROM found WHERE len(witness) = 0 OR because IS NULL"):
+            return Result(Outcome.FAILED, "it gave a finding without a witness", 0, evaluated, 0, 0)
+    except duckdb.Error as error:
+        reason = str(error).splitlines()[0]
+        return Result(Outcome.FAILED, reason, 0, evaluated + skipped, 0, 0)
+    found = _store(con, rule)
+    return Result(Outcome.FOUND if found else Outcome.HELD, None, evaluated, skipped, found, 0)
+
+
+def _findings_sql(rule: Rule) -> str:
+    """The rule's SELECT with severity and confidence beside each row, as the temporary table `found`."""
+    cases = [case for case in rule.severity if case.when is not None]
+    otherwise = quoted(rule.severity[-1].severity)
+    severity = f"CASE {_arms(cases)} ELSE {otherwise} END" if cases else otherwise
+    unknown = _unknown(cases)
+    return f"""
+        CREATE OR REPLACE TEMP TABLE found AS
+        SELECT
+            finding.run_id,
+            CASE WHEN {unknown} THEN {quoted(rule.mildest)} ELSE {severity} END AS severity,
+            CASE WHEN {unknown} THEN 'suspect' ELSE {quoted(rule.confidence)} END AS confidence,
+            finding.because,
+            coalesce(finding.witness, []) AS witness
+        FROM ({rule.select}
+        ) AS finding
+        LEFT JOIN run ON run.run_id = finding.run_id
+        WHERE finding.run_id IS NULL OR list_has_all(run.capabilities, {_list(rule.needs)})
+    """  # noqa: S608
+
+
+def _arms(cases: Sequence[SeverityCase]) -> str:
+    return " ".join(f"WHEN ({case.when}) THEN {quoted(case.severity)}" for case in cases)
+
+
+def _unknown(cases: Sequence[SeverityCase]) -> str:
+    """Whether a `when` that decides is NULL: the version it asks for is unknown."""
+    if not cases:
+        return "FALSE"
+    arms = " ".join(f"WHEN ({c.when}) IS NULL THEN TRUE WHEN ({c.when}) THEN FALSE" for c in cases)
+    return f"CASE {arms} ELSE FALSE END"
+
+
+def _store(con: duckdb.DuckDBPyConnection, rule: Rule) -> int:
+    """Number the rows of `found`, in an order that depends on the log alone, and keep them."""
+    first = int(scalar(con, "SELECT coalesce(max(finding_no), 0) FROM finding"))
+    con.execute(
+        f"""
+        CREATE OR REPLACE TEMP TABLE placed AS
+        WITH numbered AS (SELECT row_number() OVER () AS n, * FROM found),
+        place AS (
+            SELECT n, max("position") AS place
+            FROM (SELECT n, unnest(witness) AS w FROM numbered)
+            LEFT JOIN log ON w.record = 'event' AND log.event_no = w.no
+            GROUP BY n
+        )
+        SELECT
+            {first} + row_number() OVER (
+                ORDER BY
+                    array_position(['error', 'warning', 'info'], severity), run_id NULLS FIRST, place, because
+            ) AS finding_no,
+            numbered.* EXCLUDE (n),
+            place
+        FROM numbered JOIN place USING (n);
+
+        INSERT INTO finding
+        SELECT finding_no, {quoted(rule.id)}, run_id, severity, confidence, because, place, NULL, NULL, NULL
+        FROM placed;
+
+        INSERT INTO witness
+        SELECT finding_no, place_in_proof, w.role, w.record, w.no
+        FROM (
+            SELECT finding_no, unnest(witness) AS w, generate_subscripts(witness, 1) AS place_in_proof
+            FROM placed
+            WHERE finding_no <= {first + KEPT_WITNESSES}
+        );
+        """  # noqa: S608
+    ).fetchall()
+    return int(scalar(con, "SELECT count(*) FROM placed"))
+
+
+def _why_not(con: duckdb.DuckDBPyConnection, rule: Rule) -> str:
+    if not scalar(con, "SELECT count(*) FROM run"):
+        return "there is no run"
+    missing = [
+        CAPABILITY_MISSING[need]
+        for need in rule.needs
+        if not scalar(con, "SELECT count(*) FROM run WHERE list_contains(capabilities, ?)", need.value)
+    ]
+    return "; ".join(missing) or "no run has all of " + ", ".join(rule.needs)
+
+
+def _record(con: duckdb.DuckDBPyConnection, rule: Rule, result: Result, seconds: float) -> None:
+    con.execute(
+        "INSERT INTO rule VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        [
+            rule.id,
+            rule.version,
+            rule.title,
+            rule.about,
+            result.outcome.value,
+            result.reason,
+            result.evaluated_runs,
+            result.skipped_runs,
+            result.findings,
+            seconds,
+            rule.document,
+        ],
+    )
+
+
+def _list(names: Sequence[Capability]) -> str:
+    return "[" + ", ".join(quoted(name.value) for name in names) + "]::VARCHAR[]"

@@ -1,0 +1,202 @@
+"""A rule file: a YAML header and Markdown in one block comment, then one SELECT.
+
+    /*
+    title: A step was started again after its outcome
+    severity:
+      - {when: run.tolerates_restart, is: info}
+      - {is: error}
+    confidence: proof
+    needs: [complete]
+    implies: [runtime-corruption-verdict]
+    since: 0.1.0
+    params:
+      grace_seconds: {default: 60, meaning: how long ...}
+    ---
+    ## What it means
+    ...
+    */
+    SELECT run_id, [witness('outcome', event_no), ...] AS witness, format(...) AS because FROM ...
+
+The file's name is the rule's id, its folder the rule's group. The SELECT may return more columns; a `when` may
+use them as `finding.<column>`, and those of the relation `run` as `run.<column>`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+
+from auditor.errors import RuleFileError
+from auditor.model.judgement import Capability, Confidence, Severity
+
+HEADINGS = (
+    "What it means",
+    "Why it happens",
+    "Example",
+    "How to confirm",
+    "What to do",
+    "When it is wrong",
+    "References",
+)
+"""The headings of every rule's explanation, in this order."""
+
+_ID = re.compile(r"^[a-z][a-z0-9]*(-[a-z0-9]+)*$")
+_FILE = re.compile(r"\A/\*\n(?P<header>.*?)\n---\n(?P<document>.*?)\n?\*/\n(?P<select>.*)\Z", re.DOTALL)
+_W = TypeVar("_W", Confidence, Severity, Capability)
+_KEYS = {"title", "severity", "confidence", "needs", "implies", "since", "params", "about", "reads"}
+
+
+@dataclass(frozen=True, slots=True)
+class SeverityCase:
+    """One row of a rule's severity: `severity` where the SQL condition `when` holds; the last has none."""
+
+    when: str | None
+    severity: Severity
+
+
+@dataclass(frozen=True, slots=True)
+class Param:
+    """A number that a user may set, with what it means."""
+
+    name: str
+    default: float
+    meaning: str
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One rule, as its file declares it."""
+
+    id: str
+    group: str
+    path: Path
+    title: str
+    severity: tuple[SeverityCase, ...]
+    confidence: Confidence
+    needs: tuple[Capability, ...]
+    implies: tuple[str, ...]
+    since: str
+    params: tuple[Param, ...]
+    about: str
+    reads_findings: bool
+    document: str
+    select: str
+
+    @property
+    def version(self) -> str:
+        """A digest of all that can change this rule's findings; the explanation is not part of it."""
+        parts = [
+            self.select,
+            [[case.when, case.severity] for case in self.severity],
+            self.confidence,
+            self.needs,
+            [[param.name, param.default] for param in self.params],
+        ]
+        return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:12]
+
+    @property
+    def worst(self) -> Severity:
+        """The highest severity the rule can give."""
+        return max((case.severity for case in self.severity), key=lambda severity: severity.rank)
+
+    @property
+    def mildest(self) -> Severity:
+        """The lowest severity the rule can give: what it says where a version is unknown."""
+        return min((case.severity for case in self.severity), key=lambda severity: severity.rank)
+
+
+def parse(path: Path) -> Rule:
+    """Read one rule file. Raises RuleFileError, naming file and line, if it is not as a rule must be."""
+    text = path.read_text("utf-8")
+    match = _FILE.match(text)
+    if match is None:
+        raise RuleFileError(path, "must be a /* header --- Markdown */ comment, then one SELECT", 1)
+    if not _ID.match(path.stem):
+        raise RuleFileError(path, f"a rule id is kebab-case, {path.stem!r} is not")
+    header = _header(path, match["header"])
+    document = match["document"].strip()
+    _check_headings(path, document, text[: match.start("document")].count("\n") + 1)
+    return Rule(
+        id=path.stem,
+        group=path.parent.name,
+        path=path,
+        title=_text(path, header, "title"),
+        severity=_severity(path, header.get("severity")),
+        confidence=_word(path, "confidence", header.get("confidence"), Confidence),
+        needs=tuple(_word(path, "needs", name, Capability) for name in header.get("needs", [])),
+        implies=tuple(str(rule) for rule in header.get("implies", [])),
+        since=_text(path, header, "since"),
+        params=tuple(_param(path, name, value) for name, value in header.get("params", {}).items()),
+        about=_about(path, header.get("about", "log")),
+        reads_findings="finding" in header.get("reads", []),
+        document=document,
+        select=match["select"].strip().rstrip(";"),
+    )
+
+
+def _header(path: Path, text: str) -> dict[str, Any]:
+    try:
+        header = yaml.safe_load(text)
+    except yaml.MarkedYAMLError as error:
+        line = error.problem_mark.line + 2 if error.problem_mark else None
+        raise RuleFileError(path, f"the header is not YAML: {error.problem}", line) from None
+    if not isinstance(header, dict):
+        raise RuleFileError(path, "the header is not a YAML mapping", 2)
+    if unknown := sorted(header.keys() - _KEYS):
+        raise RuleFileError(path, f"unknown header key {unknown[0]!r}; known are {', '.join(sorted(_KEYS))}", 2)
+    return header
+
+
+def _check_headings(path: Path, document: str, first_line: int) -> None:
+    found = re.findall(r"^## (.+)$", document, re.MULTILINE)
+    if tuple(found) != HEADINGS:
+        wanted = " / ".join(HEADINGS)
+        raise RuleFileError(path, f"the headings must be: {wanted}; found: {' / '.join(found)}", first_line)
+
+
+def _text(path: Path, header: dict[str, Any], key: str) -> str:
+    value = header.get(key)
+    if not isinstance(value, str) or not value.strip():
+        raise RuleFileError(path, f"the header has no {key}", 2)
+    return value.strip()
+
+
+def _word(path: Path, key: str, value: Any, words: type[_W]) -> _W:
+    try:
+        return words(value)
+    except ValueError:
+        known = ", ".join(word.value for word in words)
+        raise RuleFileError(path, f"{key} is {value!r}, not one of {known}", 2) from None
+
+
+def _severity(path: Path, value: Any) -> tuple[SeverityCase, ...]:
+    if isinstance(value, str):
+        return (SeverityCase(None, _word(path, "severity", value, Severity)),)
+    if not isinstance(value, list) or not value:
+        raise RuleFileError(path, "severity is neither a word nor a list of {when, is}", 2)
+    cases = tuple(
+        SeverityCase(case.get("when"), _word(path, "severity", case.get("is"), Severity))
+        for case in value
+        if isinstance(case, dict)
+    )
+    if len(cases) != len(value) or cases[-1].when is not None or any(c.when is None for c in cases[:-1]):
+        raise RuleFileError(path, "every row of severity but the last has a `when`, and only the last has none", 2)
+    return cases
+
+
+def _param(path: Path, name: str, value: Any) -> Param:
+    if not isinstance(value, dict) or not isinstance(value.get("default"), int | float):
+        raise RuleFileError(path, f"param {name} needs a numeric `default` and a `meaning`", 2)
+    return Param(name, float(value["default"]), str(value.get("meaning", "")))
+
+
+def _about(path: Path, value: Any) -> str:
+    if value not in ("log", "runtime"):
+        raise RuleFileError(path, f"about is {value!r}, not log or runtime", 2)
+    return str(value)

@@ -1,0 +1,47 @@
+-- One verdict a run, the first that holds: corrupt, cannot_tell, suspect, sound (model/judgement.py Verdict).
+-- Findings about the runtime's own opinion do not count: the log verdict stands without them.
+INSERT INTO verdict
+WITH judged AS (
+    SELECT
+        run_id,
+        arg_min(rule, (place, rule)) FILTER (WHERE severity = 'error' AND confidence <> 'suspect') AS corrupt,
+        arg_min(rule, (place, rule)) FILTER (WHERE severity <> 'info' AND confidence = 'suspect') AS suspect
+    FROM finding JOIN rule USING (rule)
+    WHERE about = 'log'
+    GROUP BY run_id
+),
+
+broken AS (
+    SELECT min(rule) AS rule FROM rule WHERE outcome = 'failed'
+)
+
+SELECT
+    run.run_id,
+    CASE
+        WHEN corrupt IS NOT NULL THEN 'corrupt'
+        WHEN gap IS NOT NULL OR unordered OR broken.rule IS NOT NULL THEN 'cannot_tell'
+        WHEN suspect IS NOT NULL THEN 'suspect'
+        ELSE 'sound'
+    END,
+    CASE
+        WHEN runtime_signature IS NOT NULL THEN 'corrupted'
+        WHEN status IN ('completed', 'cancelled', 'failed') THEN status
+        ELSE 'none'
+    END,
+    CASE
+        WHEN corrupt IS NOT NULL THEN corrupt
+        WHEN gap IS NOT NULL THEN gap
+        WHEN unordered THEN 'its event ids follow no known scheme, and the log records no positions'
+        WHEN broken.rule IS NOT NULL THEN format('the rule {} failed', broken.rule)
+        WHEN suspect IS NOT NULL THEN suspect
+        ELSE 'no rule that could be evaluated found anything against it'
+    END
+FROM run
+LEFT JOIN judged USING (run_id)
+CROSS JOIN broken;
+
+INSERT INTO capability
+SELECT name, count(run_id) FILTER (WHERE list_contains(capabilities, name)), count(run_id)
+FROM (SELECT unnest($capabilities) AS name)
+LEFT JOIN run ON TRUE
+GROUP BY name;

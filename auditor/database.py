@@ -1,0 +1,67 @@
+"""The one place that knows how an audit file is opened, and the few calls of DuckDB that everyone needs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+
+from auditor import schemas
+
+STORAGE_VERSION = "v1.2.0"
+"""The oldest DuckDB storage format that holds what we write, so that older CLIs open an audit."""
+
+
+@contextmanager
+def new_audit(path: Path, scratch: Path) -> Iterator[duckdb.DuckDBPyConnection]:
+    """A connection to a new, empty audit file at `path`, with every table of its contract.
+
+    Spills go to `scratch`. The file is complete, and detached, when the block ends.
+    """
+    con = duckdb.connect(":memory:")
+    try:
+        con.execute("SET TimeZone = 'UTC'")
+        con.execute("SET preserve_insertion_order = true")
+        con.execute("SET enable_progress_bar = false")
+        con.execute(f"SET temp_directory = {quoted(str(scratch))}")
+        con.execute(f"ATTACH {quoted(str(path))} AS audit (STORAGE_VERSION '{STORAGE_VERSION}')")
+        con.execute("USE audit")
+        con.execute(schemas.text("audit"))
+        yield con
+        con.execute("USE memory")
+        con.execute("DETACH audit")
+    finally:
+        con.close()
+
+
+def quoted(text: str) -> str:
+    """A string as an SQL literal, for the statements that take no parameters."""
+    return "'" + text.replace("'", "''") + "'"
+
+
+def scalar(con: duckdb.DuckDBPyConnection, sql: str, *values: Any) -> Any:
+    """The first column of the first row; None if there is no row."""
+    rows = con.execute(sql, list(values)).fetchall()
+    return rows[0][0] if rows else None
+
+
+def insert(con: duckdb.DuckDBPyConnection, table: str, arrow: pa.Table) -> None:
+    """Append columns to a table of the same shape."""
+    con.register("arrow_rows", arrow)
+    try:
+        con.execute(f"INSERT INTO {table} SELECT * FROM arrow_rows").fetchall()  # noqa: S608
+    finally:
+        con.unregister("arrow_rows")
+
+
+def replace_temp(con: duckdb.DuckDBPyConnection, table: str, arrow: pa.Table) -> None:
+    """Make a temporary table of these columns."""
+    con.register("arrow_rows", arrow)
+    try:
+        con.execute(f"CREATE OR REPLACE TEMP TABLE {table} AS SELECT * FROM arrow_rows").fetchall()  # noqa: S608
+    finally:
+        con.unregister("arrow_rows")

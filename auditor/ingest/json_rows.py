@@ -1,0 +1,79 @@
+"""The tolerant reader: one JSON text at a time, good ones kept, bad ones named.
+
+Used only where DuckDB's vectorised reader refused a file. What it lets through is exactly what that reader
+accepts, so the second attempt cannot fail.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any, NoReturn
+
+MAX_ROW_BYTES = 16 * 1024 * 1024
+"""The longest JSON text that is read; DuckDB's own bound for one object."""
+
+_RUN_ID = re.compile(rb'"run_?[iI]d"\s*:\s*"([^"\\]{1,128})"')
+_OBJECTS = ("eventData", "fence", "params", "executionContext", "error")
+_SCALARS = ("runId", "eventId", "eventType", "correlationId", "createdAt", "resumeId", "specVersion")
+
+
+class BadRow(ValueError):
+    """Why one row was rejected, in words for the user."""
+
+
+def clean(raw: bytes) -> bytes:
+    """One JSON text, re-written so that DuckDB can read it. Raises BadRow with the reason."""
+    if len(raw) > MAX_ROW_BYTES:
+        raise BadRow(f"longer than {MAX_ROW_BYTES // 1024 // 1024} MiB")
+    try:
+        value = json.loads(raw.decode("utf-8"), parse_constant=_no_constant)
+    except UnicodeDecodeError as error:
+        raise BadRow(f"not UTF-8 (byte {error.start + 1})") from None
+    except RecursionError:
+        raise BadRow("nested too deeply") from None
+    except json.JSONDecodeError as error:
+        raise BadRow(f"not JSON: {error.msg} (column {error.colno})") from None
+    except BadRow:
+        raise
+    except ValueError:  # CPython's bound on the digits of a number
+        raise BadRow("a number with too many digits") from None
+    if not isinstance(value, dict):
+        raise BadRow(f"not a JSON object but {_kind(value)}")
+    for key in _SCALARS:
+        if isinstance(value.get(key), dict | list):
+            raise BadRow(f"{key} is {_kind(value[key])}, not text")
+    for key in _OBJECTS[:3]:
+        if not isinstance(value.get(key), dict | None):
+            raise BadRow(f"{key} is {_kind(value[key])}, not an object")
+    try:
+        return json.dumps(value, ensure_ascii=False).encode("utf-8")
+    except UnicodeEncodeError:
+        raise BadRow("half of a surrogate pair in a string") from None
+    except RecursionError:
+        raise BadRow("nested too deeply") from None
+
+
+def run_id_of(raw: bytes) -> str | None:
+    """The run a broken row most likely belongs to; None if its text does not say."""
+    found = {match.decode("utf-8", "replace") for match in _RUN_ID.findall(raw[:MAX_ROW_BYTES])}
+    return found.pop() if len(found) == 1 else None
+
+
+def _no_constant(name: str) -> NoReturn:
+    raise BadRow(f"{name} is no JSON number")
+
+
+def _kind(value: Any) -> str:
+    match value:
+        case list():
+            return "an array"
+        case dict():
+            return "an object"
+        case str():
+            return "a string"
+        case bool():
+            return "a boolean"
+        case None:
+            return "null"
+    return "a number"

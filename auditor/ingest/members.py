@@ -1,0 +1,84 @@
+"""The files inside what the user named: a file, a folder or a tar, one stream of members.
+
+Archives are read front to back and never extracted; the names inside them are only ever read as names.
+"""
+
+from __future__ import annotations
+
+import tarfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import IO
+
+from auditor.errors import InputError
+
+MAX_EXPANDED = 64 * 1024**3
+"""Bytes that one archive may expand to."""
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """One file. `name` is its path relative to the input, with `/`; `path` is set for files on disk."""
+
+    name: str
+    stream: IO[bytes]
+    path: Path | None = None
+
+    @property
+    def posix(self) -> PurePosixPath:
+        """The name as a path."""
+        return PurePosixPath(self.name)
+
+
+def members(path: Path) -> Iterator[Member]:
+    """Every file of an input, in a stable order. Raises InputError if it cannot be opened or read."""
+    try:
+        if path.is_dir():
+            yield from _folder(path)
+        elif is_tar(path):
+            yield from _tar(path)
+        else:
+            with path.open("rb") as stream:
+                yield Member(path.name, stream, path)
+    except OSError as error:
+        raise InputError(str(path), f"cannot be read: {error.strerror or error}") from None
+
+
+def is_tar(path: Path) -> bool:
+    """Whether a file's content (not its name) is a tar, gzipped or not."""
+    try:
+        with tarfile.open(path, "r|*"):
+            return True
+    except (tarfile.TarError, EOFError, OSError):
+        return False
+
+
+def _folder(root: Path) -> Iterator[Member]:
+    for path in sorted(root.rglob("*")):
+        if path.is_symlink() or not path.is_file():
+            continue
+        name = path.relative_to(root).as_posix()
+        if path.name.endswith((".tar.gz", ".tgz", ".tar")) and is_tar(path):
+            for member in _tar(path):
+                yield Member(f"{name}/{member.name}", member.stream)
+            continue
+        with path.open("rb") as stream:
+            yield Member(name, stream, path)
+
+
+def _tar(path: Path) -> Iterator[Member]:
+    expanded = 0
+    try:
+        with tarfile.open(path, "r|*") as archive:
+            for info in archive:
+                if not info.isfile():
+                    continue
+                expanded += info.size
+                if expanded > MAX_EXPANDED:
+                    raise InputError(str(path), f"expands to more than {MAX_EXPANDED // 1024**3} GiB")
+                stream = archive.extractfile(info)
+                if stream is not None:
+                    yield Member(info.name, stream)
+    except (tarfile.TarError, EOFError, OSError) as error:
+        raise InputError(str(path), f"the archive is damaged or cut off: {error}") from None

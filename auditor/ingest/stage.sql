@@ -1,0 +1,126 @@
+-- One vectorised read of a file of JSON objects onto the canonical columns. Payloads end here: of each only
+-- the size and the digest go on. $path: the file. $record: what every row is, or 'log' if the row says it.
+CREATE OR REPLACE TEMP TABLE staged AS
+WITH raw AS (
+    SELECT
+        *,
+        concat_ws(
+            chr(31),
+            'input=' || eventData.input, 'result=' || eventData.result, 'output=' || eventData.output,
+            'error=' || eventData.error, 'stack=' || eventData.stack, 'payload=' || eventData.payload,
+            'metadata=' || eventData.metadata, 'changes=' || eventData.changes,
+            'cancelReason=' || eventData.cancelReason
+        ) AS payload
+    FROM read_json(
+        $path,
+        format = 'newline_delimited',
+        maximum_object_size = 16777216,
+        columns = {
+            'record': 'VARCHAR',
+            'runId': 'VARCHAR', 'eventId': 'VARCHAR', 'eventType': 'VARCHAR', 'correlationId': 'VARCHAR',
+            'createdAt': 'VARCHAR', 'occurredAt': 'VARCHAR', 'specVersion': 'VARCHAR', 'resumeId': 'VARCHAR',
+            'eventData': 'STRUCT(
+                workflowName VARCHAR, deploymentId VARCHAR,
+                executionContext STRUCT(workflowCoreVersion VARCHAR),
+                stepName VARCHAR, attempt VARCHAR, ownerMessageId VARCHAR, resumeAt VARCHAR, token VARCHAR,
+                conflictingRunId VARCHAR, forceClaimedBy VARCHAR, errorCode VARCHAR,
+                input JSON, result JSON, output JSON, error JSON, stack JSON, payload JSON, metadata JSON,
+                changes JSON, cancelReason JSON)',
+            -- auditor.log/v1: events
+            'position': 'VARCHAR', 'commitSeq': 'VARCHAR',
+            'fence': 'STRUCT("kind" VARCHAR, "value" VARCHAR, resolved VARCHAR)',
+            'tailAtCommit': 'VARCHAR', 'requestId': 'VARCHAR', 'tickId': 'VARCHAR', 'writerId': 'VARCHAR',
+            'site': 'VARCHAR', 'writeAttempt': 'VARCHAR', 'prevHash': 'VARCHAR', 'hash': 'VARCHAR',
+            'dataSha256': 'VARCHAR',
+            -- the request names of the seed and of the SDK
+            'lastKnownEventId': 'VARCHAR', 'asOfTimestamp': 'VARCHAR', 'stateUpdatedAt': 'VARCHAR',
+            'stateEventCount': 'VARCHAR', 'eventCount': 'VARCHAR',
+            'params': 'STRUCT(lastKnownEventId VARCHAR, asOfTimestamp VARCHAR, stateUpdatedAt VARCHAR,
+                stateEventCount VARCHAR, eventCount VARCHAR, requestId VARCHAR)',
+            -- auditor.log/v1: refusals and heads
+            'tailAtRefusal': 'VARCHAR', 'code': 'VARCHAR', 'expected': 'VARCHAR',
+            'actual': 'VARCHAR', 'at': 'VARCHAR', 'tail': 'VARCHAR', 'events': 'VARCHAR',
+            -- entity rows
+            'kind': 'VARCHAR', 'status': 'VARCHAR', 'stepId': 'VARCHAR', 'hookId': 'VARCHAR',
+            'waitId': 'VARCHAR', 'updatedAt': 'VARCHAR', 'startedAt': 'VARCHAR', 'completedAt': 'VARCHAR',
+            'resumeAt': 'VARCHAR', 'workflowName': 'VARCHAR', 'deploymentId': 'VARCHAR',
+            'executionContext': 'STRUCT(workflowCoreVersion VARCHAR)', 'stepName': 'VARCHAR',
+            'attempt': 'VARCHAR', 'token': 'VARCHAR', 'errorCode': 'VARCHAR', 'error': 'JSON'
+        }
+    )
+)
+
+SELECT
+    row_number() OVER () AS row_no,
+    CASE WHEN $record <> 'log' THEN $record ELSE coalesce(record, 'event') END AS record,
+    nullif(runId, '') AS run_id,
+    nullif(eventId, '') AS event_id,
+    nullif(eventType, '') AS event_type,
+    nullif(correlationId, '') AS correlation_id,
+    createdAt AS created_text,
+    CAST(TRY_CAST(createdAt AS TIMESTAMPTZ) AS TIMESTAMP) AS created_at,
+    CAST(TRY_CAST(occurredAt AS TIMESTAMPTZ) AS TIMESTAMP) AS occurred_at,
+    TRY_CAST(specVersion AS INTEGER) AS spec_version,
+    resumeId AS resume_id,
+    coalesce(eventData.workflowName, workflowName) AS workflow_name,
+    coalesce(eventData.deploymentId, deploymentId) AS deployment_id,
+    coalesce(eventData.executionContext.workflowCoreVersion, executionContext.workflowCoreVersion)
+        AS core_version,
+    coalesce(eventData.stepName, stepName) AS step_name,
+    TRY_CAST(coalesce(eventData.attempt, attempt) AS INTEGER) AS attempt,
+    eventData.ownerMessageId AS owner_message_id,
+    CAST(TRY_CAST(coalesce(eventData.resumeAt, resumeAt) AS TIMESTAMPTZ) AS TIMESTAMP) AS resume_at,
+    substr(sha256(coalesce(eventData.token, token)), 1, 16) AS token_hash,
+    eventData.conflictingRunId AS conflicting_run_id,
+    eventData.forceClaimedBy AS force_claimed_by,
+    coalesce(
+        eventData.errorCode, errorCode,
+        CASE WHEN $record = 'run' OR kind = 'run' THEN TRY(error ->> '$.code') END
+    ) AS error_code,
+    CASE
+        WHEN eventType = 'run_failed' THEN coalesce(eventData.error, '{}')
+        WHEN $record = 'run' OR kind = 'run' THEN error
+    END AS error_json,
+    nullif(strlen(payload), 0) AS payload_bytes,
+    CASE WHEN payload <> '' THEN sha256(payload) END AS payload_sha256,
+    TRY_CAST("position" AS BIGINT) AS "position",
+    TRY_CAST(commitSeq AS BIGINT) AS commit_seq,
+    CASE
+        WHEN fence."kind" IS NOT NULL THEN fence."kind"
+        WHEN coalesce(lastKnownEventId, params.lastKnownEventId) IS NOT NULL THEN 'tail'
+        WHEN coalesce(asOfTimestamp, params.asOfTimestamp) IS NOT NULL THEN 'as_of'
+        WHEN coalesce(stateEventCount, params.stateEventCount, eventCount, params.eventCount) IS NOT NULL
+            THEN 'count'
+        WHEN coalesce(stateUpdatedAt, params.stateUpdatedAt) IS NOT NULL THEN 'state_updated_at'
+    END AS fence_kind,
+    coalesce(
+        fence."value",
+        lastKnownEventId, params.lastKnownEventId,
+        asOfTimestamp, params.asOfTimestamp,
+        stateEventCount, params.stateEventCount, eventCount, params.eventCount,
+        stateUpdatedAt, params.stateUpdatedAt
+    ) AS fence_value,
+    fence.resolved AS fence_resolved,
+    tailAtCommit AS tail_at_commit,
+    coalesce(requestId, params.requestId) AS request_id,
+    tickId AS tick_id,
+    writerId AS writer_id,
+    site,
+    TRY_CAST(writeAttempt AS INTEGER) AS write_attempt,
+    prevHash AS prev_hash,
+    hash,
+    dataSha256 AS data_sha256,
+    tailAtRefusal AS tail_at_refusal,
+    code,
+    expected,
+    actual,
+    CAST(TRY_CAST("at" AS TIMESTAMPTZ) AS TIMESTAMP) AS refused_at,
+    tail,
+    TRY_CAST(events AS BIGINT) AS events,
+    CASE WHEN $record = 'log' THEN "kind" ELSE $record END AS entity_kind,
+    status,
+    coalesce(stepId, hookId, regexp_extract(waitId, '(wait_[^-]+)$', 1), correlationId) AS entity_id,
+    CAST(TRY_CAST(updatedAt AS TIMESTAMPTZ) AS TIMESTAMP) AS updated_at,
+    CAST(TRY_CAST(startedAt AS TIMESTAMPTZ) AS TIMESTAMP) AS started_at,
+    CAST(TRY_CAST(completedAt AS TIMESTAMPTZ) AS TIMESTAMP) AS completed_at
+FROM raw;

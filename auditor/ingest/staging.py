@@ -1,0 +1,197 @@
+"""From rows of JSON, wherever they come from, to the ingested tables.
+
+Every reader hands over `Batch`es: a file of JSON objects in the SDK's own shape and where each of them came
+from. One vectorised read projects them onto the canonical columns, drops the payloads and keeps their size
+and digest. A file that the vectorised reader refuses is cleaned row by row and read again.
+"""
+
+from __future__ import annotations
+
+import mmap
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cache
+from importlib import resources
+from pathlib import Path
+
+import duckdb
+import pyarrow as pa
+
+from auditor.database import replace_temp, scalar
+from auditor.ingest import json_rows, runtime_error
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where one row came from: its source and, unless the source is one single record, its line."""
+
+    source_id: int
+    line: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """A file of JSON objects, one a line.
+
+    `record` is what every row is (`event`, `run`, `step`, `hook`, `wait`), or `log` if each row says so
+    itself, as in auditor.log/v1. `origins` has one entry a row, in order; None means that the file *is* the
+    source `source_id` and the line is the row's own.
+    """
+
+    record: str
+    path: Path
+    source_id: int
+    origins: Sequence[Origin] | None = None
+
+
+@dataclass(slots=True)
+class Counts:
+    """Rows that one input gave."""
+
+    events: int = 0
+    entities: int = 0
+    refusals: int = 0
+    rejects: int = 0
+
+    def add(self, other: Counts) -> None:
+        """Add the counts of another batch."""
+        self.events += other.events
+        self.entities += other.entities
+        self.refusals += other.refusals
+        self.rejects += other.rejects
+
+
+def load(con: duckdb.DuckDBPyConnection, batch: Batch, scratch: Path) -> Counts:
+    """Read one batch into the ingested tables; rows that cannot be read go to `reject`."""
+    counts = Counts()
+    if _stage(con, batch) != _expected_rows(batch):
+        batch = _cleaned(con, batch, scratch, counts)
+        _stage(con, batch)
+    _place(con, batch)
+    _explain_failures(con)
+    counts.add(_distribute(con))
+    return counts
+
+
+def _expected_rows(batch: Batch) -> int:
+    """How many rows a well-formed file gives; with a blank line in it, lines and rows no longer agree."""
+    if batch.origins is not None:
+        return len(batch.origins)
+    lines, last = 0, b"\n"
+    with batch.path.open("rb") as file:
+        while chunk := file.read(1 << 20):
+            lines += chunk.count(b"\n")
+            last = chunk[-1:]
+    return lines + (last != b"\n")
+
+
+def _stage(con: duckdb.DuckDBPyConnection, batch: Batch) -> int:
+    """Project the file onto the relation `staged`; the number of rows, -1 if the reader refused the file."""
+    try:
+        con.execute(statement("stage.sql"), {"path": str(batch.path), "record": batch.record})
+    except duckdb.Error:
+        return -1
+    return int(scalar(con, "SELECT count(*) FROM staged"))
+
+
+def _place(con: duckdb.DuckDBPyConnection, batch: Batch) -> None:
+    """Give every staged row its source and line (relation `origin`)."""
+    if batch.origins is None:
+        con.execute(
+            "CREATE OR REPLACE TEMP VIEW origin AS "
+            f"SELECT row_no, {int(batch.source_id)} AS source_id, row_no AS line FROM staged"
+        )
+        return
+    arrow = pa.table(
+        {
+            "row_no": pa.array(range(1, len(batch.origins) + 1), pa.int64()),
+            "source_id": pa.array([origin.source_id for origin in batch.origins], pa.int32()),
+            "line": pa.array([origin.line for origin in batch.origins], pa.int64()),
+        }
+    )
+    replace_temp(con, "origin_rows", arrow)
+    con.execute("CREATE OR REPLACE TEMP VIEW origin AS SELECT * FROM origin_rows")
+
+
+def _explain_failures(con: duckdb.DuckDBPyConnection) -> None:
+    """Read the stored errors of failed runs: rare rows, and no work for SQL."""
+    failed = con.execute(
+        "SELECT row_no, error_json, error_code FROM staged WHERE error_json IS NOT NULL"
+    ).fetchall()
+    reports = [(row_no, runtime_error.parse(error, code)) for row_no, error, code in failed]
+    found = [(row_no, report) for row_no, report in reports if report is not None]
+    arrow = pa.table(
+        {
+            "row_no": pa.array([row_no for row_no, _ in found], pa.int64()),
+            "signature": pa.array([report.signature for _, report in found], pa.string()),
+            "named_event_id": pa.array([report.event_id for _, report in found], pa.string()),
+            "named_correlation_id": pa.array([report.correlation_id for _, report in found], pa.string()),
+        }
+    )
+    replace_temp(con, "corruption_report", arrow)
+
+
+def _distribute(con: duckdb.DuckDBPyConnection) -> Counts:
+    def rows_of(table: str) -> int:
+        return int(scalar(con, f"SELECT count(*) FROM {table}"))  # noqa: S608
+
+    tables = ("event", "entity_row", "refusal", "reject")
+    before = [rows_of(table) for table in tables]
+    con.execute(statement("distribute.sql"))
+    after = [rows_of(table) for table in tables]
+    return Counts(*(new - old for new, old in zip(after, before, strict=True)))
+
+
+def _cleaned(con: duckdb.DuckDBPyConnection, batch: Batch, scratch: Path, counts: Counts) -> Batch:
+    """Re-write the batch with its good rows only; the bad ones become rejects."""
+    origins: list[Origin] = []
+    rejects: list[tuple[int, int | None, str | None, str]] = []
+    path = scratch / f"cleaned-{batch.path.name}"
+    with path.open("wb") as out:
+        for raw, origin in _rows(batch):
+            try:
+                out.write(json_rows.clean(raw) + b"\n")
+                origins.append(origin)
+            except json_rows.BadRow as bad:
+                rejects.append((origin.source_id, origin.line, json_rows.run_id_of(raw), str(bad)))
+    if rejects:
+        con.executemany("INSERT INTO reject VALUES (?, ?, ?, ?)", rejects)
+    counts.rejects += len(rejects)
+    return Batch(batch.record, path, batch.source_id, origins)
+
+
+def _rows(batch: Batch) -> Iterator[tuple[bytes, Origin]]:
+    with batch.path.open("rb") as file:
+        if batch.origins is not None:
+            yield from zip((raw.rstrip(b"\n") for raw in file), batch.origins, strict=True)
+            return
+        line = 0
+        while raw := file.readline(json_rows.MAX_ROW_BYTES + 2):
+            line += 1
+            while not raw.endswith(b"\n") and len(raw) > json_rows.MAX_ROW_BYTES:
+                rest = file.readline(json_rows.MAX_ROW_BYTES)
+                if not rest or rest.endswith(b"\n"):
+                    break
+            if raw.strip():
+                yield raw, Origin(batch.source_id, line)
+
+
+def lines_with(path: Path, keys: Sequence[str]) -> Iterator[bytes]:
+    """The lines of a file that hold any of the JSON keys, in order; skims the rest without parsing it."""
+    if path.stat().st_size == 0:
+        return
+    pattern = re.compile("|".join(f'"{re.escape(key)}"' for key in keys).encode())
+    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as view:
+        at = 0
+        while (match := pattern.search(view, at)) is not None:
+            start = view.rfind(b"\n", 0, match.start()) + 1
+            end = view.find(b"\n", match.end())
+            at = end if end >= 0 else len(view)
+            yield view[start:at]
+
+
+@cache
+def statement(name: str) -> str:
+    """The text of one of this package's SQL files."""
+    return resources.files("auditor.ingest").joinpath(name).read_text("utf-8")

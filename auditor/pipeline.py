@@ -1,0 +1,102 @@
+"""The one function that joins ingest, replay, check and the audit file."""
+
+from __future__ import annotations
+
+import datetime as dt
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+import duckdb
+
+from auditor import __about__
+from auditor.check.catalogue import choose, load
+from auditor.check.engine import run_rules
+from auditor.check.header import Rule
+from auditor.check.judge import exit_code, judge
+from auditor.database import new_audit, scalar
+from auditor.errors import UsageError
+from auditor.ingest import Reader
+from auditor.model.judgement import Capability, Severity
+from auditor.replay import derive
+
+AUDIT_SCHEMA = "auditor.audit/v1"
+
+
+def run_audit(
+    paths: Sequence[str],
+    target: Path,
+    *,
+    now: dt.datetime | None = None,
+    select: Sequence[str] = (),
+    ignore: Sequence[str] = (),
+    fail_on: Severity | None = Severity.ERROR,
+    max_rejects: int = 0,
+    require: Sequence[Capability] = (),
+) -> None:
+    """Audit the logs at `paths` and leave the audit file at `target`.
+
+    `now` is the reference time for everything overdue (UTC); by default the newest manifest's `exportedAt`, else
+    the newest `createdAt` that was read. The file is written as `<target>.part` and renamed when complete.
+
+    Raises UsageError for a path, rule or option that does not exist; what is wrong *inside* an input is part of
+    the audit.
+    """
+    if not paths:
+        raise UsageError("name at least one file or folder")
+    catalogue = load()
+    rules = choose(catalogue, select, ignore)
+    part = target.with_name(target.name + ".part")
+    part.unlink(missing_ok=True)
+    try:
+        with (
+            tempfile.TemporaryDirectory(prefix="auditor-") as folder,
+            new_audit(part, Path(folder)) as con,
+        ):
+            _read(con, paths, Path(folder))
+            _set_now(con, now)
+            derive(con)
+            run_rules(con, rules)
+            judge(con, rules)
+            _describe(con, catalogue, rules)
+            code, because = exit_code(con, fail_on, max_rejects, require)
+            _meta(
+                con,
+                exit_code=str(int(code)),
+                exit_because=because,
+                fail_on=fail_on.value if fail_on else "never",
+            )
+        part.replace(target)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def _read(con: duckdb.DuckDBPyConnection, paths: Sequence[str], scratch: Path) -> None:
+    reader = Reader(con, scratch)
+    for path in paths:
+        reader.read(path)
+    reader.finish()
+
+
+def _set_now(con: duckdb.DuckDBPyConnection, now: dt.datetime | None) -> None:
+    """Write the reference time; never the wall clock, so that the same input gives the same report."""
+    if now is not None:
+        value, source = now.astimezone(dt.UTC).replace(tzinfo=None), "--now"
+    else:
+        exported = (
+            "SELECT max(CAST(TRY_CAST(manifest ->> '$.exportedAt' AS TIMESTAMPTZ) AS TIMESTAMP)) FROM input"
+        )
+        value, source = scalar(con, exported), "manifest"
+        if value is None:
+            value, source = scalar(con, "SELECT max(created_at) FROM event"), "newest event"
+    _meta(con, now=value.isoformat(sep=" ") if value is not None else None, now_source=source)
+
+
+def _describe(con: duckdb.DuckDBPyConnection, catalogue: dict[str, Rule], rules: Sequence[Rule]) -> None:
+    chosen = {rule.id for rule in rules}
+    ignored = ",".join(id for id in catalogue if id not in chosen)
+    _meta(con, schema=AUDIT_SCHEMA, auditor=__about__.__version__, not_selected=ignored)
+
+
+def _meta(con: duckdb.DuckDBPyConnection, **values: str | None) -> None:
+    con.executemany("INSERT INTO meta VALUES (?, ?)", [[key, value] for key, value in values.items()])

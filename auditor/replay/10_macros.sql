@@ -1,0 +1,56 @@
+-- Words that rules share. Stored in the audit file, so a rule run by hand means the same there.
+
+-- A witness: what a record shows (its role) and which record it is. Event ids alone would not do: slots are
+-- unique only within a run.
+CREATE MACRO witness(role, event_no) AS {'role': role, 'record': 'event', 'no': CAST(event_no AS BIGINT)};
+CREATE MACRO refusal_witness(role, refusal_no) AS
+    {'role': role, 'record': 'refusal', 'no': CAST(refusal_no AS BIGINT)};
+CREATE MACRO entity_witness(role, entity_no) AS
+    {'role': role, 'record': 'entity', 'no': CAST(entity_no AS BIGINT)};
+
+-- A parameter of a rule, as this audit used it; the row of the run's own workflow wins.
+CREATE MACRO param(rule_id, param_name, of_workflow) AS (
+    SELECT coalesce(max(value) FILTER (WHERE workflow = of_workflow), max(value) FILTER (WHERE workflow IS NULL))
+    FROM rule_param
+    WHERE rule = rule_id AND name = param_name
+);
+
+-- The reference time of the audit; never the wall clock.
+CREATE MACRO audit_now() AS (SELECT CAST(value AS TIMESTAMP) FROM meta WHERE key = 'now');
+
+-- model/lifecycle.py core_rank: '4.8.9' -> 4008009999, '5.0.0-beta.55' -> 5000000055.
+CREATE MACRO core_rank(version) AS CASE
+    WHEN regexp_matches(version, '^\d+\.\d+\.\d+') THEN
+        CAST(regexp_extract(version, '^(\d+)', 1) AS BIGINT) * 1000000000
+        + CAST(regexp_extract(version, '^\d+\.(\d+)', 1) AS BIGINT) * 1000000
+        + CAST(regexp_extract(version, '^\d+\.\d+\.(\d+)', 1) AS BIGINT) * 1000
+        + CASE
+            WHEN NOT contains(version, '-') THEN 999
+            ELSE least(coalesce(TRY_CAST(regexp_extract(version, '-[a-z]+\.?(\d+)', 1) AS BIGINT), 0), 998)
+        END
+END;
+
+-- The low 60 bits of a ULID body: its last 12 Crockford digits. Ordinals are differences of these.
+CREATE MACRO ulid_low(body) AS list_sum(list_transform(
+    range(15, 27),
+    lambda i: CAST(strpos('0123456789ABCDEFGHJKMNPQRSTVWXYZ', substr(body, i, 1)) - 1 AS BIGINT) << (5 * (26 - i))
+));
+
+-- The lowest ULID body of a millisecond (model/ids.py ulid_floor).
+CREATE MACRO ulid_floor(ms) AS list_aggregate(list_transform(
+    range(9, -1, -1),
+    lambda i: substr('0123456789ABCDEFGHJKMNPQRSTVWXYZ', CAST((CAST(ms AS BIGINT) >> (5 * i)) & 31 AS INTEGER) + 1, 1)
+), 'string_agg', '') || repeat('0', 16);
+
+-- A time that a fence carries, in milliseconds since 1970: epoch milliseconds or a timestamp in text.
+CREATE MACRO fence_ms(text) AS coalesce(
+    TRY_CAST(text AS BIGINT), epoch_ms(CAST(TRY_CAST(text AS TIMESTAMPTZ) AS TIMESTAMP))
+);
+
+-- An id short enough for a sentence and long enough to search for.
+CREATE MACRO short_id(id) AS CASE
+    WHEN id IS NULL THEN '(none)'
+    WHEN regexp_full_match(id, '.*_0{10}\d{16}') THEN regexp_replace(id, '_0+', '_…')
+    WHEN length(id) > 20 THEN split_part(id, '_', 1) || '_…' || right(id, 6)
+    ELSE id
+END;

@@ -1,0 +1,202 @@
+-- run: one row a run, with what it is (workflow, versions, status), what its log can show (capabilities), why
+-- its history is incomplete (gap) and what its core's replay tolerates (one column a row of TOLERANCES).
+CREATE TABLE run AS
+WITH known AS (
+    SELECT run_id FROM event
+    UNION SELECT run_id FROM entity_row
+    UNION SELECT run_id FROM refusal
+    UNION SELECT run_id FROM head
+    UNION SELECT run_id FROM reject WHERE run_id IS NOT NULL
+),
+
+born AS (
+    SELECT
+        run_id,
+        arg_min(workflow_name, event_no) AS workflow,
+        arg_min(core_version, event_no) AS core_version,
+        arg_min(deployment_id, event_no) AS deployment_id
+    FROM event
+    WHERE event_type = 'run_created'
+    GROUP BY run_id
+),
+
+stored AS (
+    SELECT
+        run_id,
+        any_value(workflow_name) AS workflow,
+        any_value(core_version) AS core_version,
+        any_value(deployment_id) AS deployment_id,
+        any_value(spec_version) AS spec_version,
+        arg_max(status, coalesce(updated_at, created_at, TIMESTAMP '1970-01-01')) AS status,
+        any_value(error_code) AS error_code,
+        any_value(runtime_signature) AS runtime_signature,
+        any_value(runtime_event_id) AS runtime_event_id,
+        any_value(runtime_correlation_id) AS runtime_correlation_id,
+        min(entity_no) AS entity_no
+    FROM entity_row
+    WHERE kind = 'run'
+    GROUP BY run_id
+),
+
+seen AS (
+    SELECT
+        run_id,
+        count(*) AS events,
+        min("position") AS first_position,
+        max("position") AS last_position,
+        arg_min(event_no, "position") AS first_event_no,
+        arg_max(event_no, "position") AS last_event_no,
+        arg_max(event_id, "position") AS tail,
+        min("position") FILTER (WHERE event_type IN ('run_completed', 'run_failed', 'run_cancelled'))
+            AS terminal_position,
+        arg_min(event_type, "position") FILTER (
+            WHERE event_type IN ('run_completed', 'run_failed', 'run_cancelled')
+        ) AS terminal_type,
+        count(*) FILTER (WHERE event_type IN ('run_created', 'run_started')) AS beginnings,
+        max(created_at) AS last_created_at
+    FROM log
+    GROUP BY run_id
+),
+
+detail AS (
+    SELECT
+        run_id,
+        any_value(spec_version) AS spec_version,
+        count("position") AS positioned,
+        bool_and(regexp_full_match(event_id, '[a-z]+_0{10}\d{16}')) AS slots,
+        bool_and(regexp_full_match(event_id, '([a-z]+_)?[0-7][0-9A-HJKMNP-TV-Z]{25}')) AS ulids,
+        bool_or(resume_at IS NOT NULL) FILTER (WHERE event_type = 'wait_completed') AS completion_has_resume_at,
+        bool_or(step_name IS NOT NULL) FILTER (WHERE event_type = 'step_started') AS start_has_step_name
+    FROM event
+    GROUP BY run_id
+),
+
+failed AS (
+    SELECT
+        run_id,
+        arg_min(event_no, event_no) AS event_no,
+        any_value(error_code) AS error_code,
+        any_value(runtime_signature) AS runtime_signature,
+        any_value(runtime_event_id) AS runtime_event_id,
+        any_value(runtime_correlation_id) AS runtime_correlation_id
+    FROM event
+    WHERE event_type = 'run_failed'
+    GROUP BY run_id
+),
+
+ordinals AS (
+    SELECT run_id, bool_and(ordinal IS NOT NULL) AS ordinals FROM entity GROUP BY run_id
+),
+
+recorded AS (
+    SELECT run_id, list_distinct(flatten(list(DISTINCT records))) AS records
+    FROM (SELECT DISTINCT run_id, input_id FROM event JOIN source USING (source_id)) JOIN input USING (input_id)
+    GROUP BY run_id
+),
+
+headed AS (
+    SELECT run_id, max(events) AS events, any_value(tail) AS tail FROM head GROUP BY run_id
+),
+
+own_rejects AS (
+    SELECT run_id, count(*) AS rejects FROM reject WHERE run_id IS NOT NULL GROUP BY run_id
+),
+
+-- A reject whose run is unknown may belong to any run of its input.
+stray_rejects AS (
+    SELECT run_id, sum(rejects) AS rejects
+    FROM (
+        SELECT input_id, count(*) AS rejects
+        FROM reject JOIN source USING (source_id)
+        WHERE run_id IS NULL
+        GROUP BY input_id
+    )
+    JOIN (SELECT DISTINCT run_id, input_id FROM event JOIN source USING (source_id)) USING (input_id)
+    GROUP BY run_id
+),
+
+-- An input that broke off: what was lost may belong to any run that was read from it.
+broken_inputs AS (
+    SELECT DISTINCT run_id, problem
+    FROM event JOIN source USING (source_id) JOIN input USING (input_id)
+    WHERE problem IS NOT NULL
+),
+
+joined AS (
+    SELECT
+        run_id,
+        coalesce(born.workflow, stored.workflow) AS workflow,
+        coalesce(born.deployment_id, stored.deployment_id) AS deployment_id,
+        coalesce(detail.spec_version, stored.spec_version) AS spec_version,
+        coalesce(born.core_version, stored.core_version) AS core_version,
+        core_rank(coalesce(born.core_version, stored.core_version)) AS core_rank,
+        CASE
+            WHEN terminal_type IS NOT NULL THEN substr(terminal_type, 5)
+            WHEN stored.status IN ('completed', 'failed', 'cancelled') THEN stored.status
+            ELSE 'running'
+        END AS status,
+        terminal_position,
+        terminal_type,
+        coalesce(seen.events, 0) AS events,
+        first_position, last_position, first_event_no, last_event_no, seen.tail, last_created_at,
+        CASE WHEN slots THEN 'slot' WHEN ulids THEN 'ulid' ELSE 'unknown' END AS id_scheme,
+        positioned = seen.events AS positions_recorded,
+        completion_has_resume_at,
+        start_has_step_name,
+        stored.entity_no,
+        failed.event_no AS failed_event_no,
+        coalesce(failed.error_code, stored.error_code) AS error_code,
+        coalesce(
+            failed.runtime_signature, stored.runtime_signature,
+            CASE
+                WHEN coalesce(failed.error_code, stored.error_code) = 'CORRUPTED_EVENT_LOG'
+                    THEN 'replay_divergence'
+            END
+        ) AS runtime_signature,
+        coalesce(failed.runtime_event_id, stored.runtime_event_id) AS runtime_event_id,
+        coalesce(failed.runtime_correlation_id, stored.runtime_correlation_id) AS runtime_correlation_id,
+        CASE
+            WHEN seen.events IS NULL THEN 'none of its events was exported'
+            WHEN own_rejects.rejects > 0 THEN format('{} of its rows could not be read', own_rejects.rejects)
+            WHEN stray_rejects.rejects > 0
+                THEN format('{} unreadable rows of this input may belong to it', stray_rejects.rejects)
+            WHEN broken_inputs.problem IS NOT NULL THEN 'its input broke off while it was read'
+            WHEN beginnings = 0 THEN 'the export lacks its run_created and run_started'
+            WHEN positioned = seen.events AND (first_position <> 1 OR last_position <> seen.events)
+                THEN format('positions 1 to {} should be there, {} of them are', last_position, seen.events)
+            WHEN headed.events <> seen.events
+                THEN format('its head counts {} events, {} were exported', headed.events, seen.events)
+            WHEN headed.tail <> seen.tail
+                THEN format('its head names the tail {}, the export ends at {}', headed.tail, seen.tail)
+        END AS gap,
+        coalesce(records, []) AS records,
+        coalesce(ordinals, FALSE) AS ordinals
+    FROM known
+    LEFT JOIN seen USING (run_id)
+    LEFT JOIN detail USING (run_id)
+    LEFT JOIN born USING (run_id)
+    LEFT JOIN stored USING (run_id)
+    LEFT JOIN failed USING (run_id)
+    LEFT JOIN ordinals USING (run_id)
+    LEFT JOIN recorded USING (run_id)
+    LEFT JOIN headed USING (run_id)
+    LEFT JOIN own_rejects USING (run_id)
+    LEFT JOIN stray_rejects USING (run_id)
+    LEFT JOIN broken_inputs USING (run_id)
+)
+
+SELECT
+    * EXCLUDE (records, ordinals, completion_has_resume_at, start_has_step_name, positions_recorded),
+    id_scheme = 'unknown' AND NOT coalesce(positions_recorded, FALSE) AS unordered,
+    list_sort(list_concat(records, list_filter(
+        [
+            CASE WHEN gap IS NULL THEN 'complete' END,
+            CASE WHEN ordinals THEN 'ordinals' END,
+            CASE WHEN id_scheme = 'slot' THEN 'slots' END,
+            CASE WHEN core_version IS NOT NULL THEN 'core_version' END
+        ],
+        lambda name: name IS NOT NULL
+    ))) AS capabilities,
+    -- Where the core is unknown, it is at least 4.6 iff its events carry what 4.6 began to write.
+    {tolerances}
+FROM joined;

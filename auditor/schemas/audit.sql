@@ -1,0 +1,220 @@
+-- The audit file: one DuckDB database that holds one audit. This file is its contract, `auditor schema audit`
+-- prints it. Written as `<name>.part` with STORAGE_VERSION 'v1.2.0' and renamed when complete; readers open it
+-- read-only. All times are UTC. Identifiers are the SDK's, in snake_case.
+
+-- One row of facts about the audit itself: schema, auditor version, now and where it came from, options.
+CREATE TABLE meta (
+    key VARCHAR PRIMARY KEY,
+    value VARCHAR
+);
+
+-- What was read. An input is what the user named; a source is one file in it (a member, for an archive).
+CREATE TABLE input (
+    input_id INTEGER PRIMARY KEY,
+    path VARCHAR NOT NULL,          -- as the user wrote it
+    format VARCHAR,                 -- world-local | postgres-csv | auditor.log/v1 | null: unreadable
+    events BIGINT NOT NULL,
+    entities BIGINT NOT NULL,
+    refusals BIGINT NOT NULL,
+    rejects BIGINT NOT NULL,
+    merged BIGINT NOT NULL,         -- rows equal to one already read
+    skipped BIGINT NOT NULL,        -- files left aside on purpose (*.json.tmp.*, streams, locks)
+    records VARCHAR[] NOT NULL,     -- capabilities that this input's format records
+    manifest JSON,                  -- the manifest of an auditor.log/v1, else null
+    problem VARCHAR                 -- why nothing could be read of it, else null
+);
+CREATE TABLE source (
+    source_id INTEGER PRIMARY KEY,
+    input_id INTEGER NOT NULL,
+    name VARCHAR NOT NULL           -- relative to the input; the input's own path for a single file
+);
+
+-- Ingested tables ------------------------------------------------------------------------------------------
+
+CREATE TABLE event (
+    event_no BIGINT NOT NULL,       -- names the row; says nothing about order
+    source_id INTEGER NOT NULL,
+    line BIGINT,                    -- 1-based line in the source; null where the source is one record
+    run_id VARCHAR NOT NULL,
+    event_id VARCHAR NOT NULL,
+    event_type VARCHAR NOT NULL,
+    correlation_id VARCHAR,
+    created_at TIMESTAMP,           -- the store's clock
+    occurred_at TIMESTAMP,          -- the client's clock
+    spec_version INTEGER,
+    resume_id VARCHAR,
+    -- plain event data
+    workflow_name VARCHAR,
+    deployment_id VARCHAR,
+    core_version VARCHAR,
+    step_name VARCHAR,
+    attempt INTEGER,
+    owner_message_id VARCHAR,
+    resume_at TIMESTAMP,
+    token_hash VARCHAR,             -- first 16 hex of sha256: a hook token is a credential
+    conflicting_run_id VARCHAR,
+    force_claimed_by VARCHAR,
+    error_code VARCHAR,
+    -- what a run_failed says of its cause; nothing else of a runtime error is kept
+    runtime_signature VARCHAR,      -- unconsumed_event | replay_divergence | null
+    runtime_event_id VARCHAR,
+    runtime_correlation_id VARCHAR,
+    -- payloads are dropped at ingest; their size and digest stay
+    payload_bytes BIGINT,
+    payload_sha256 VARCHAR,
+    -- what auditor.log/v1 adds
+    position BIGINT,
+    commit_seq BIGINT,
+    fence_kind VARCHAR,             -- null: the writer sent nothing; the reason of an unfenced write is prose and is dropped
+    fence_value VARCHAR,
+    fence_resolved VARCHAR,
+    tail_at_commit VARCHAR,
+    request_id VARCHAR,
+    tick_id VARCHAR,
+    writer_id VARCHAR,
+    site VARCHAR,
+    write_attempt INTEGER,
+    prev_hash VARCHAR,
+    hash VARCHAR,
+    data_sha256 VARCHAR
+);
+
+CREATE TABLE refusal (
+    refusal_no BIGINT NOT NULL,
+    source_id INTEGER NOT NULL,
+    line BIGINT,
+    run_id VARCHAR NOT NULL,
+    event_type VARCHAR NOT NULL,
+    correlation_id VARCHAR,
+    fence_kind VARCHAR,
+    fence_value VARCHAR,
+    tail_at_refusal VARCHAR,
+    code VARCHAR,
+    expected VARCHAR,
+    actual VARCHAR,
+    request_id VARCHAR,
+    tick_id VARCHAR,
+    writer_id VARCHAR,
+    site VARCHAR,
+    write_attempt INTEGER,
+    refused_at TIMESTAMP
+);
+
+-- Rows of the world's own tables of runs, steps, waits and hooks.
+CREATE TABLE entity_row (
+    entity_no BIGINT NOT NULL,
+    source_id INTEGER NOT NULL,
+    line BIGINT,
+    kind VARCHAR NOT NULL,          -- run | step | wait | hook
+    run_id VARCHAR NOT NULL,
+    correlation_id VARCHAR,         -- null for a run
+    status VARCHAR,
+    created_at TIMESTAMP,
+    updated_at TIMESTAMP,
+    started_at TIMESTAMP,
+    completed_at TIMESTAMP,
+    resume_at TIMESTAMP,
+    spec_version INTEGER,
+    workflow_name VARCHAR,
+    deployment_id VARCHAR,
+    core_version VARCHAR,
+    step_name VARCHAR,
+    attempt INTEGER,
+    token_hash VARCHAR,
+    error_code VARCHAR,
+    runtime_signature VARCHAR,
+    runtime_event_id VARCHAR,
+    runtime_correlation_id VARCHAR
+);
+
+-- One row a run, last in its log: what the exporter says the run holds.
+CREATE TABLE head (
+    source_id INTEGER NOT NULL,
+    line BIGINT,
+    run_id VARCHAR NOT NULL,
+    tail VARCHAR,
+    events BIGINT,
+    hash VARCHAR
+);
+
+CREATE TABLE reject (
+    source_id INTEGER NOT NULL,
+    line BIGINT,
+    run_id VARCHAR,                 -- null: may belong to any run of its input
+    reason VARCHAR NOT NULL
+);
+
+-- Contracts as data ----------------------------------------------------------------------------------------
+
+-- model/lifecycle.py, row by row: what an event of an entity does, and what it is accused of.
+CREATE TABLE lifecycle (
+    kind VARCHAR NOT NULL,
+    event_type VARCHAR NOT NULL,
+    reaches INTEGER NOT NULL,       -- 1 created, 2 active, 3 closed
+    before INTEGER NOT NULL,        -- the stage already reached: 0 absent .. 3 closed
+    accusation VARCHAR              -- a rule id; null: legal
+);
+
+-- model/events.py: why a write was made (decision | signal | outcome | envelope).
+CREATE TABLE write_role (
+    event_type VARCHAR PRIMARY KEY,
+    role VARCHAR NOT NULL
+);
+
+-- Parameters of the rules as this audit used them; rules read them through the macro param().
+CREATE TABLE rule_param (
+    rule VARCHAR NOT NULL,
+    name VARCHAR NOT NULL,
+    workflow VARCHAR,               -- null: every workflow without a row of its own
+    value DOUBLE NOT NULL
+);
+
+-- Results --------------------------------------------------------------------------------------------------
+
+CREATE TABLE rule (
+    rule VARCHAR PRIMARY KEY,
+    version VARCHAR NOT NULL,       -- digest of the SELECT and the parts of the header that change findings
+    title VARCHAR NOT NULL,
+    about VARCHAR NOT NULL,         -- log | runtime: only findings about the log change its verdict
+    outcome VARCHAR NOT NULL,       -- held | found | not_evaluated | failed
+    reason VARCHAR,                 -- why it was not evaluated or failed
+    evaluated_runs BIGINT NOT NULL,
+    skipped_runs BIGINT NOT NULL,
+    findings BIGINT NOT NULL,       -- exact, also where witnesses were not kept
+    seconds DOUBLE NOT NULL,
+    document VARCHAR NOT NULL       -- the rule's explanation, Markdown
+);
+
+CREATE TABLE finding (
+    finding_no BIGINT NOT NULL,
+    rule VARCHAR NOT NULL,
+    run_id VARCHAR,                 -- null: of the log as a whole
+    severity VARCHAR NOT NULL,
+    confidence VARCHAR NOT NULL,
+    because VARCHAR NOT NULL,
+    place BIGINT,                   -- greatest position in its witness
+    instance VARCHAR,               -- fingerprint of this occurrence; null beyond the kept 1,000 a rule
+    pattern VARCHAR,                -- fingerprint of this bug
+    folded_under BIGINT             -- finding_no of its root
+);
+
+CREATE TABLE witness (
+    finding_no BIGINT NOT NULL,
+    place_in_proof INTEGER NOT NULL, -- 1-based, in the order of the sentence
+    role VARCHAR NOT NULL,
+    record VARCHAR NOT NULL,        -- event | refusal | entity | export
+    no BIGINT NOT NULL              -- event_no, refusal_no, entity_no, or source_id for export
+);
+
+CREATE TABLE capability (
+    name VARCHAR PRIMARY KEY,
+    runs BIGINT NOT NULL,           -- runs that have it
+    all_runs BIGINT NOT NULL
+);
+
+CREATE TABLE verdict (
+    run_id VARCHAR PRIMARY KEY,
+    log_verdict VARCHAR NOT NULL,
+    runtime_verdict VARCHAR NOT NULL,
+    reason VARCHAR NOT NULL
+);

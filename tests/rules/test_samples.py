@@ -1,0 +1,67 @@
+"""Every rule on its own samples: `fires-*`, `holds-*` (a near miss) and, where it needs a capability, `cannot-tell-*`.
+
+A sample is one log of the shape `auditor.log/v1`. If a severity follows the first word of its name
+(`fires-info-on-beta-55.ndjson`), every finding of the rule in it has that severity.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from auditor.check.catalogue import load, rules_folder
+from auditor.model.judgement import Severity
+from auditor.pipeline import run_audit
+
+RULES = load()
+SAMPLES = sorted(rules_folder().glob("*/*.samples/*"))
+
+
+def sample_id(path: Path) -> str:
+    return f"{path.parent.name.removesuffix('.samples')}/{path.stem}"
+
+
+@pytest.mark.parametrize("sample", SAMPLES, ids=sample_id)
+def test_a_sample_gives_the_outcome_that_its_name_promises(sample: Path, tmp_path: Path) -> None:
+    rule = sample.parent.name.removesuffix(".samples")
+    run_audit([str(sample)], tmp_path / "audit.duckdb")
+    with duckdb.connect(str(tmp_path / "audit.duckdb"), read_only=True) as con:
+        outcomes = dict(con.execute("SELECT rule, outcome FROM rule").fetchall())
+        reasons = dict(con.execute("SELECT rule, reason FROM rule").fetchall())
+        severities = con.execute("SELECT severity FROM finding WHERE rule = ?", [rule]).fetchall()
+        rejects = con.execute("SELECT line, reason FROM reject").fetchall()
+    assert not rejects
+    assert "failed" not in outcomes.values(), reasons
+    expected = {"fires": "found", "holds": "held", "cannot": "not_evaluated"}[sample.name.split("-")[0]]
+    assert outcomes[rule] == expected, reasons[rule]
+    word = sample.stem.split("-")[1]
+    if expected == "found" and word in set(Severity):
+        assert {severity for (severity,) in severities} == {word}
+
+
+@pytest.mark.parametrize("rule", RULES.values(), ids=RULES)
+def test_a_rule_has_samples_of_every_kind_it_can_have(rule) -> None:
+    folder = rule.path.with_suffix(".samples")
+    kinds = {path.name.split("-")[0] for path in folder.glob("*")}
+    assert kinds == {"fires", "holds", "cannot"} if rule.needs else {"fires", "holds"}
+
+
+@pytest.mark.parametrize("rule", RULES.values(), ids=RULES)
+def test_a_rule_that_can_give_several_severities_shows_each_in_a_sample(rule) -> None:
+    shown = {path.stem.split("-")[1] for path in rule.path.with_suffix(".samples").glob("fires-*")}
+    possible = {case.severity.value for case in rule.severity}
+    assert len(possible) == 1 or possible <= shown
+
+
+def test_implications_name_rules_and_have_no_cycle() -> None:
+    for rule in RULES.values():
+        assert set(rule.implies) <= set(RULES), rule.id
+        waiting, reached = list(rule.implies), set()
+        while waiting:
+            name = waiting.pop()
+            assert name != rule.id
+            if name not in reached:
+                reached.add(name)
+                waiting.extend(RULES[name].implies)
