@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import hashlib
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -56,7 +57,7 @@ def run_audit(
             _read(con, paths, Path(folder))
             _set_now(con, now)
             derive(con)
-            run_rules(con, rules)
+            run_rules(con, rules, everything=len(rules) == len(catalogue))
             judge(con, rules)
             _describe(con, catalogue, rules)
             code, because = exit_code(con, fail_on, max_rejects, require)
@@ -83,9 +84,7 @@ def _set_now(con: duckdb.DuckDBPyConnection, now: dt.datetime | None) -> None:
     if now is not None:
         value, source = now.astimezone(dt.UTC).replace(tzinfo=None), "--now"
     else:
-        exported = (
-            "SELECT max(CAST(TRY_CAST(manifest ->> '$.exportedAt' AS TIMESTAMPTZ) AS TIMESTAMP)) FROM input"
-        )
+        exported = "SELECT max(CAST(TRY_CAST(manifest ->> '$.exportedAt' AS TIMESTAMPTZ) AS TIMESTAMP)) FROM input"
         value, source = scalar(con, exported), "manifest"
         if value is None:
             value, source = scalar(con, "SELECT max(created_at) FROM event"), "newest event"
@@ -95,7 +94,25 @@ def _set_now(con: duckdb.DuckDBPyConnection, now: dt.datetime | None) -> None:
 def _describe(con: duckdb.DuckDBPyConnection, catalogue: dict[str, Rule], rules: Sequence[Rule]) -> None:
     chosen = {rule.id for rule in rules}
     ignored = ",".join(id for id in catalogue if id not in chosen)
-    _meta(con, schema=AUDIT_SCHEMA, auditor=__about__.__version__, not_selected=ignored)
+    _meta(
+        con,
+        schema=AUDIT_SCHEMA,
+        audit=_identity(con),
+        auditor=__about__.__version__,
+        not_selected=ignored,
+    )
+
+
+def _identity(con: duckdb.DuckDBPyConnection) -> str:
+    """A name of the audit that depends on what was judged and by which rules, not on where or when."""
+    judged = """
+        SELECT coalesce(string_agg(part, ',' ORDER BY part), '') FROM (
+            SELECT concat_ws(':', run_id, events, tail, log_verdict) AS part FROM run JOIN verdict USING (run_id)
+            UNION ALL SELECT concat_ws(':', rule, version) FROM rule
+            UNION ALL SELECT concat_ws(':', key, value) FROM meta WHERE key = 'now'
+        )
+    """
+    return hashlib.sha256(str(scalar(con, judged)).encode()).hexdigest()[:16]
 
 
 def _meta(con: duckdb.DuckDBPyConnection, **values: str | None) -> None:

@@ -29,17 +29,24 @@ class Result:
     evaluated_runs: int
     skipped_runs: int
     findings: int
-    seconds: float
 
 
-def run_rules(con: duckdb.DuckDBPyConnection, rules: Sequence[Rule]) -> None:
-    """Evaluate every rule and fill `rule_param`, `finding`, `witness` and `rule`."""
+def run_rules(con: duckdb.DuckDBPyConnection, rules: Sequence[Rule], *, everything: bool) -> None:
+    """Evaluate every rule and fill `rule_param`, `finding`, `witness` and `rule`.
+
+    `everything` says that no rule was left out by the user; a rule that reads the findings of all others cannot
+    be evaluated otherwise.
+    """
     for rule in rules:
         for param in rule.params:
             con.execute("INSERT INTO rule_param VALUES (?, ?, NULL, ?)", [rule.id, param.name, param.default])
     for rule in sorted(rules, key=lambda rule: (rule.reads_findings, rule.id)):
         started = time.perf_counter()
-        result = _evaluate(con, rule)
+        if rule.reads_findings and not everything:
+            skipped = int(scalar(con, "SELECT count(*) FROM run"))
+            result = Result(Outcome.NOT_EVALUATED, "it needs the findings of all other rules", 0, skipped, 0)
+        else:
+            result = _evaluate(con, rule)
         _record(con, rule, result, time.perf_counter() - started)
 
 
@@ -50,16 +57,16 @@ def _evaluate(con: duckdb.DuckDBPyConnection, rule: Rule) -> Result:
         f"FROM (SELECT list_has_all(capabilities, {needs}) AS has FROM run)"
     ).fetchall()[0]
     if not evaluated:
-        return Result(Outcome.NOT_EVALUATED, _why_not(con, rule), 0, skipped, 0, 0)
+        return Result(Outcome.NOT_EVALUATED, _why_not(con, rule), 0, skipped, 0)
     try:
         con.execute(_findings_sql(rule)).fetchall()
         if scalar(con, "SELECT count(*) FROM found WHERE len(witness) = 0 OR because IS NULL"):
-            return Result(Outcome.FAILED, "it gave a finding without a witness", 0, evaluated, 0, 0)
+            return Result(Outcome.FAILED, "it gave a finding without a witness", 0, evaluated, 0)
     except duckdb.Error as error:
         reason = str(error).splitlines()[0]
-        return Result(Outcome.FAILED, reason, 0, evaluated + skipped, 0, 0)
+        return Result(Outcome.FAILED, reason, 0, evaluated + skipped, 0)
     found = _store(con, rule)
-    return Result(Outcome.FOUND if found else Outcome.HELD, None, evaluated, skipped, found, 0)
+    return Result(Outcome.FOUND if found else Outcome.HELD, None, evaluated, skipped, found)
 
 
 def _findings_sql(rule: Rule) -> str:

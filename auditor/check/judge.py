@@ -99,7 +99,13 @@ def exit_code(
     """The exit code of an audit and the fact that decided it. `fail_on` None means that no finding fails."""
     if fail_on is not None:
         at_or_above = [severity.value for severity in Severity if severity.rank >= fail_on.rank]
-        found = int(scalar(con, "SELECT count(*) FROM finding WHERE list_contains(?, severity)", at_or_above))
+        found = int(
+            scalar(
+                con,
+                "SELECT count(*) FROM finding WHERE folded_under IS NULL AND list_contains(?, severity)",
+                at_or_above,
+            )
+        )
         if found:
             return ExitCode.FOUND, f"{found} {_plural(found, 'finding')} at or above {fail_on}"
     doubts = [

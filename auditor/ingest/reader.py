@@ -21,7 +21,7 @@ from auditor.errors import InputError, UsageError
 from auditor.ingest import postgres_csv, world_local
 from auditor.ingest.json_rows import BadRow
 from auditor.ingest.members import Member, members
-from auditor.ingest.staging import Batch, Counts, Origin, load, lines_with, statement
+from auditor.ingest.staging import Batch, Counts, Origin, lines_with, load, statement
 from auditor.model.judgement import Capability
 
 LOG_SCHEMA = "auditor.log/v1"

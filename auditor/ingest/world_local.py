@@ -1,7 +1,7 @@
 """The folder of the SDK's world-local: one JSON file an event, a run, a step, a hook or a wait.
 
-Layout: `events/<runId>-<eventId>.json`, `runs/ steps/ hooks/ waits/`. Tokens, indexes, streams and
-locks hold nothing that a replay reads. A killed process leaves `*.json.tmp.<ULID>` behind: those are skipped and counted.
+Layout: `events/<runId>-<eventId>.json`, `runs/ steps/ hooks/ waits/`. Tokens, indexes, streams and locks hold
+nothing that a replay reads. A killed process leaves `*.json.tmp.<ULID>` behind: those are skipped and counted.
 """
 
 from __future__ import annotations

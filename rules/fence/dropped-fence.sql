@@ -52,7 +52,7 @@ SELECT
     run_id,
     (list(witness('written without a fence', event_no) ORDER BY "position") FILTER (WHERE dropped))[:10] AS witness,
     format(
-        '{} of {} {} of this run{} carr{} no fence, from #{} on.',
+        '{} of {} {}{} in this run carr{} no fence, the first at #{}.',
         count(*) FILTER (WHERE dropped), count(*), event_type, coalesce(' at ' || nullif(site, ''), ''),
         CASE count(*) FILTER (WHERE dropped) WHEN 1 THEN 'ies' ELSE 'y' END,
         min("position") FILTER (WHERE dropped)
@@ -68,10 +68,12 @@ SELECT
         witness('latest without a fence', arg_max(event_no, (created_at, event_no)) FILTER (WHERE dropped))
     ] AS witness,
     format(
-        '{} {} {}{} since {} carry no fence, in {} runs.',
+        '{} {} {}{} since {} of {} carry no fence, in {} runs.',
         CASE WHEN bool_and(dropped) THEN 'All' ELSE format('{} of', count(*) FILTER (WHERE dropped)) END,
         count(*), event_type, coalesce(' at ' || nullif(site, ''), ''),
-        arg_min(event_id, (created_at, event_no)) FILTER (WHERE dropped), any_value(runs)
+        arg_min(event_id, (created_at, event_no)) FILTER (WHERE dropped),
+        arg_min(run_id, (created_at, event_no)) FILTER (WHERE dropped),
+        any_value(runs)
     ) AS because
 FROM decision
 JOIN across USING (event_type, site)

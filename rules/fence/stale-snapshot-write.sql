@@ -41,8 +41,12 @@ WITH accepted AS (
     SELECT
         *,
         -- The members of one batch share one fence and one request: none of them is unseen by its siblings.
-        -- A log without request ids gives that credit to decision writes under the very same fence.
-        coalesce('request ' || request_id, fence_kind || ' ' || fence_value, 'event ' || event_no) AS batch
+        -- A log without request ids gives that credit to the writes of one tick under the very same fence.
+        coalesce(
+            'request ' || request_id,
+            fence_kind || ' ' || fence_value || concat_ws(' ', '', tick_id, writer_id),
+            'event ' || event_no
+        ) AS batch
     FROM write
     WHERE refusal_no IS NULL
 ),
@@ -88,12 +92,12 @@ SELECT
         list(witness('stale write', stale.event_no) ORDER BY stale."position")
     ) AS witness,
     format(
-        '{} at #{}{} was written knowing the log up to #{}, but {} at #{}{} was already there ({} fence).',
+        '{} at #{}{} was written knowing the log up to #{}, but {} at #{}{} stood there already ({} fence).',
         arg_min(stale.event_type, stale."position"), min(stale."position"),
         CASE count(*) WHEN 1 THEN '' ELSE format(' (and {} more of its batch)', count(*) - 1) END,
         any_value(known),
         any_value(first_type), any_value(first_missed),
-        CASE any_value(missed_count) WHEN 1 THEN '' ELSE format(' and {} more', min(missed_count) - 1) END,
+        CASE min(missed_count) WHEN 1 THEN '' ELSE format(' and {} more', min(missed_count) - 1) END,
         any_value(fence_kind)
     ) AS because
 FROM stale

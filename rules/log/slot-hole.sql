@@ -32,20 +32,28 @@ To be written.
 To be written.
 */
 WITH slotted AS (
-    SELECT
-        log.run_id, event_no, "position", created_at,
-        CAST(right(event_id, 16) AS BIGINT) AS slot,
-        lag(event_no) OVER by_slot AS previous_event_no,
-        coalesce(lag(CAST(right(event_id, 16) AS BIGINT)) OVER by_slot, 0) AS previous_slot
+    -- TRY_CAST: a filter may reach the ULIDs of other runs before the one on id_scheme does.
+    SELECT log.run_id, event_no, "position", created_at, TRY_CAST(right(event_id, 16) AS BIGINT) AS slot
     FROM log
     JOIN run USING (run_id)
-    -- Dense from 1 means that the last slot is the number of events; only other runs are looked at.
-    WHERE id_scheme = 'slot' AND CAST(right(run.tail, 16) AS BIGINT) <> events
-    WINDOW by_slot AS (PARTITION BY log.run_id ORDER BY "position")
+    WHERE id_scheme = 'slot'
+),
+
+-- Dense from 1 means that every slot is its position; only other runs are sorted. Counting would not do: a
+-- slot that is there twice would hide one that is missing.
+neighbour AS (
+    SELECT
+        *,
+        lag(event_no) OVER by_slot AS previous_event_no,
+        lag("position") OVER by_slot AS previous_position,
+        coalesce(lag(slot) OVER by_slot, 0) AS previous_slot
+    FROM slotted
+    WHERE run_id IN (SELECT run_id FROM slotted WHERE slot <> "position")
+    WINDOW by_slot AS (PARTITION BY run_id ORDER BY "position")
 )
 
 SELECT
-    slotted.run_id,
+    neighbour.run_id,
     list_concat(
         CASE WHEN previous_event_no IS NULL THEN [] ELSE [witness('before the hole', previous_event_no)] END,
         [witness('after the hole', event_no)]
@@ -53,14 +61,17 @@ SELECT
     run.status <> 'running'
         OR created_at < audit_now() - to_seconds(param('slot-hole', 'grace_seconds', run.workflow)) AS settled,
     format(
-        'Slot{} {} {} missing: the log goes from {} to {}.',
+        'Slot{} {} {} missing: the log {} slot {} at #{}.',
         CASE WHEN slot - previous_slot = 2 THEN '' ELSE 's' END,
         CASE WHEN slot - previous_slot = 2 THEN CAST(slot - 1 AS VARCHAR)
             ELSE format('{} to {}', previous_slot + 1, slot - 1) END,
         CASE WHEN slot - previous_slot = 2 THEN 'is' ELSE 'are' END,
-        CASE WHEN previous_slot = 0 THEN 'its start' ELSE format('slot {}', previous_slot) END,
-        format('slot {}', slot)
+        CASE
+            WHEN previous_event_no IS NULL THEN 'begins with'
+            ELSE format('goes from slot {} at #{} to', previous_slot, previous_position)
+        END,
+        slot, "position"
     ) AS because
-FROM slotted
+FROM neighbour
 JOIN run USING (run_id)
 WHERE slot > previous_slot + 1;

@@ -74,8 +74,8 @@ SELECT
         list(witness('bound the ordinal', event_no) ORDER BY "position"), coalesce(any_value(sibling.witness), [])
     ) AS witness,
     format(
-        'Draw {} of the run''s id sequence was used for {}: two replays numbered their creations '
-        'from different histories.',
+        'Ordinal {} of the run was given to {}: two replays numbered their creations from different '
+        'histories.',
         ordinal, string_agg(format('{} at #{}', short_id(correlation_id), "position"), ' and ' ORDER BY "position")
     ) AS because
 FROM bound

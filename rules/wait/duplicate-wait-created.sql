@@ -42,8 +42,13 @@ SELECT
     first_event.resume_at IS DISTINCT FROM again_event.resume_at AS differs,
     format(
         '{} was created at #{} for {} and again at #{} for {}.',
-        short_id(again.correlation_id), first."position", coalesce(CAST(first_event.resume_at AS VARCHAR), 'no time'),
-        again."position", CASE WHEN differs THEN coalesce(CAST(again_event.resume_at AS VARCHAR), 'no time') ELSE 'the same time' END
+        short_id(again.correlation_id),
+        first."position", coalesce(strftime(first_event.resume_at, '%Y-%m-%d %H:%M:%S.%g'), 'no time'),
+        again."position",
+        CASE
+            WHEN differs THEN coalesce(strftime(again_event.resume_at, '%Y-%m-%d %H:%M:%S.%g'), 'no time')
+            ELSE 'the same time'
+        END
     ) AS because
 FROM accusation AS again
 JOIN entity USING (run_id, kind, correlation_id)

@@ -36,8 +36,8 @@ SELECT
         witness('last event of the run', run.last_event_no)
     ] AS witness,
     format(
-        '{} was due at {}; {} later, at the end of this log, nothing has completed it and the run is still open.',
-        short_id(entity.correlation_id), strftime(event.resume_at, '%Y-%m-%d %H:%M:%S'),
+        '{}, created at #{}, was due at {}; {} later nothing has completed it, and the run is still open.',
+        short_id(entity.correlation_id), first_created, strftime(event.resume_at, '%Y-%m-%d %H:%M:%S'),
         to_seconds(CAST(floor(date_diff('millisecond', event.resume_at, audit_now()) / 1000) AS BIGINT))
     ) AS because
 FROM entity

@@ -1,4 +1,4 @@
-"""Every rule on its own samples: `fires-*`, `holds-*` (a near miss) and, where it needs a capability, `cannot-tell-*`.
+"""Every rule on its own samples: `fires-*`, `holds-*` (a near miss) and, where it has `needs`, `cannot-tell-*`.
 
 A sample is one log of the shape `auditor.log/v1`. If a severity follows the first word of its name
 (`fires-info-on-beta-55.ndjson`), every finding of the rule in it has that severity.

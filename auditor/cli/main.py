@@ -1,0 +1,61 @@
+"""`auditor`: the group of commands, and the one place where errors become exit codes."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+import click
+
+from auditor.__about__ import __version__
+from auditor.cli.check import check
+from auditor.cli.explain import explain
+from auditor.cli.rules import rules
+from auditor.cli.schema import schema
+from auditor.errors import AuditorError
+from auditor.model.judgement import ExitCode
+
+INTERRUPTED = 130
+"""The shell's code for a command that was stopped by Ctrl-C."""
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 80})
+@click.version_option(__version__, prog_name="auditor")
+def cli() -> None:
+    """Can I trust this event log?
+
+    Audits the event logs of durable workflows: replays them, and reports every way in which a history is corrupt,
+    each with the events that prove it.
+    """
+
+
+for command in (check, rules, explain, schema):
+    cli.add_command(command)
+
+
+def main() -> None:
+    """Run the command line. No traceback reaches a user unless AUDITOR_DEBUG is set."""
+    try:
+        code = cli.main(prog_name="auditor", standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        code = ExitCode.ERROR
+    except click.Abort:
+        code = INTERRUPTED
+    except AuditorError as error:
+        click.echo(f"auditor: {error}", err=True)
+        code = ExitCode.ERROR
+    except BrokenPipeError:
+        # Whoever read our output has stopped; there is nothing left to say, and nothing was concluded.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = ExitCode.ERROR
+    except Exception as error:
+        if os.environ.get("AUDITOR_DEBUG"):
+            raise
+        click.echo(
+            f"auditor: internal error: {type(error).__name__}: {error}\n"
+            "This is a bug. Set AUDITOR_DEBUG=1 to see where, and report it with the command you ran.",
+            err=True,
+        )
+        code = ExitCode.ERROR
+    sys.exit(int(code or 0))

@@ -1,0 +1,14 @@
+"""`auditor schema`: the contracts."""
+
+from __future__ import annotations
+
+import click
+
+from auditor import schemas
+
+
+@click.command()
+@click.argument("name", type=click.Choice(sorted(schemas.NAMES)))
+def schema(name: str) -> None:
+    """Print a contract: the JSON Schema of a log, report, config or baseline, or the DDL of an audit file."""
+    click.echo(schemas.text(name), nl=False)

@@ -1,0 +1,1 @@
+"""One file a format, all of them from the same findings."""

@@ -1,0 +1,148 @@
+"""`auditor.report/v1`: the whole of an audit as one JSON document; every other report is made from it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import duckdb
+
+from auditor.model.judgement import Severity, Verdict
+
+REPORT_SCHEMA = "auditor.report/v1"
+
+
+def build(con: duckdb.DuckDBPyConnection) -> dict[str, Any]:
+    """Read the report out of an audit file. Every key is always present; order depends on the log alone."""
+    meta = dict(con.execute("SELECT key, value FROM meta").fetchall())
+    runs = _runs(con)
+    return {
+        "schema": REPORT_SCHEMA,
+        "audit": {
+            "id": meta["audit"],
+            "auditor": meta["auditor"],
+            "now": f"{meta['now'].replace(' ', 'T')}Z" if meta["now"] else None,
+            "now_source": meta["now_source"],
+            "fail_on": meta["fail_on"],
+            "not_selected": [name for name in meta["not_selected"].split(",") if name],
+        },
+        "inputs": _rows(
+            con,
+            """
+            SELECT path, format, events, entities, refusals, rejects, merged, skipped, problem
+            FROM input ORDER BY input_id
+            """,
+        ),
+        "capabilities": _rows(con, "SELECT name, runs, all_runs FROM capability ORDER BY name"),
+        "verdict": min((run["log_verdict"] for run in runs), key=_rank, default=Verdict.CANNOT_TELL.value),
+        "exit_code": int(meta["exit_code"]),
+        "exit_because": meta["exit_because"],
+        "counts": _counts(con),
+        "fence_coverage": _rows(con, "SELECT * FROM fence_coverage ORDER BY event_type"),
+        "rules": _rows(
+            con,
+            """
+            SELECT rule AS id, version, title, about, outcome, reason, evaluated_runs, skipped_runs, findings
+            FROM rule ORDER BY id
+            """,
+        ),
+        "runs": runs,
+        "findings": _findings(con),
+        "rejects": _rows(
+            con,
+            """
+            SELECT name AS source, line, run_id, reason
+            FROM reject JOIN source USING (source_id)
+            ORDER BY source, line, reason
+            """,
+        ),
+    }
+
+
+def _rank(verdict: str) -> int:
+    return Verdict(verdict).rank
+
+
+def _counts(con: duckdb.DuckDBPyConnection) -> dict[str, Any]:
+    totals = _rows(
+        con,
+        """
+        SELECT
+            (SELECT count(*) FROM run) AS runs,
+            (SELECT count(*) FROM event) AS events,
+            (SELECT count(*) FROM entity_row) AS entities,
+            (SELECT count(*) FROM refusal) AS refusals,
+            (SELECT count(*) FROM reject) AS rejects
+        """,
+    )[0]
+    verdicts = dict(con.execute("SELECT log_verdict, count(*) FROM verdict GROUP BY ALL").fetchall())
+    standing = con.execute(
+        "SELECT severity, count(*) FROM finding WHERE folded_under IS NULL GROUP BY ALL"
+    ).fetchall()
+    folded = con.execute("SELECT count(*) FROM finding WHERE folded_under IS NOT NULL").fetchall()[0][0]
+    severities = dict(standing)
+    return {
+        **totals,
+        "verdicts": {verdict.value: verdicts.get(verdict, 0) for verdict in Verdict},
+        "findings": {severity.value: severities.get(severity, 0) for severity in Severity},
+        "folded": folded,
+    }
+
+
+def _runs(con: duckdb.DuckDBPyConnection) -> list[dict[str, Any]]:
+    return _rows(
+        con,
+        """
+        SELECT
+            run.run_id, workflow, status, spec_version, core_version, run.events,
+            log_verdict, runtime_verdict, reason,
+            coalesce(instances, []) AS findings
+        FROM run
+        JOIN verdict USING (run_id)
+        LEFT JOIN (
+            SELECT run_id, list(instance ORDER BY finding_no) AS instances
+            FROM finding
+            WHERE instance IS NOT NULL
+            GROUP BY run_id
+        ) USING (run_id)
+        ORDER BY run.run_id
+        """,
+    )
+
+
+def _findings(con: duckdb.DuckDBPyConnection) -> list[dict[str, Any]]:
+    found = _rows(
+        con,
+        """
+        SELECT
+            finding.finding_no, finding.rule, finding.severity, finding.confidence, finding.run_id,
+            finding.because,
+            {'instance': finding.instance, 'pattern': finding.pattern} AS fingerprint,
+            root.instance AS folded_under
+        FROM finding
+        LEFT JOIN finding AS root ON root.finding_no = finding.folded_under
+        WHERE finding.instance IS NOT NULL
+        ORDER BY
+            array_position(['error', 'warning', 'info'], finding.severity), finding.rule,
+            finding.run_id NULLS FIRST, finding.place, finding.instance
+        """,
+    )
+    witnesses: dict[int, list[dict[str, Any]]] = {}
+    for row in _rows(
+        con,
+        """
+        SELECT
+            finding_no, role, record, run_id, event_id, event_type, correlation_id, entity,
+            "position", source, line
+        FROM witness_detail ORDER BY finding_no, place_in_proof
+        """,
+    ):
+        witnesses.setdefault(row.pop("finding_no"), []).append(row)
+    for finding in found:
+        finding["witness"] = witnesses.get(finding.pop("finding_no"), [])
+    return found
+
+
+def _rows(con: duckdb.DuckDBPyConnection, sql: str) -> list[dict[str, Any]]:
+    cursor = con.execute(sql)
+    names = [column[0] for column in cursor.description or ()]
+    return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]

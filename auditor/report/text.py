@@ -1,0 +1,297 @@
+"""`text`: what a person reads in a terminal, 80 columns wide.
+
+Everything that comes from a log is untrusted: control characters are replaced before they reach a terminal.
+"""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+import click
+
+from auditor.model.judgement import Severity, Verdict
+from auditor.result import Audit
+
+WIDTH = 80
+SHOWN_EACH = 2
+"""Findings of one rule and one pattern shown with their log; the others are counted."""
+SHOWN_RUNS = 20
+CONTEXT = 1
+"""Events shown before and after each witness."""
+
+_MEANING = {
+    Verdict.CORRUPT: "an error is proven: do not trust or replay this history",
+    Verdict.CANNOT_TELL: "the log does not hold enough to judge",
+    Verdict.SUSPECT: "something is odd, nothing is proven",
+    Verdict.SOUND: "no rule that could be evaluated found anything against it",
+}
+_COLOUR = {
+    "error": "red",
+    "warning": "yellow",
+    "info": "blue",
+    "corrupt": "red",
+    "cannot_tell": "magenta",
+    "suspect": "yellow",
+    "sound": "green",
+}
+
+
+def render(audit: Audit, *, colour: bool = False) -> str:
+    """The report as text; `colour` adds ANSI colours to severities and verdicts, never meaning."""
+    paint = _painter(colour)
+    report = audit.report
+    sections = [
+        _head(report, paint),
+        _findings(audit, paint),
+        _notes(report, paint),
+        _runs(report, paint),
+        _coverage(report),
+        _not_evaluated(report),
+        _inputs(report),
+        _foot(report),
+    ]
+    return "\n".join("\n".join(lines) + "\n" for section in sections if (lines := list(section)))
+
+
+def plain(text: Any) -> str:
+    """A string from a log, safe for a terminal: control characters and line breaks become a visible mark."""
+    return "".join(c if c.isprintable() else "\ufffd" for c in str(text))
+
+
+class _painter:  # noqa: N801 - used as a function
+    def __init__(self, colour: bool) -> None:
+        self._colour = colour
+
+    def __call__(self, text: str, word: str) -> str:
+        return click.style(text, fg=_COLOUR[word], bold=True) if self._colour else text
+
+
+def _head(report: dict[str, Any], paint: _painter) -> Iterator[str]:
+    counts = report["counts"]
+    read = ", ".join(
+        _many(counts[key], noun)
+        for key, noun in (("runs", "run"), ("events", "event"), ("refusals", "refusal"))
+        if counts[key] or key != "refusals"
+    )
+    yield f"auditor {report['audit']['auditor']}: {read} from {_many(len(report['inputs']), 'input')}"
+    yield ""
+    for verdict, number in counts["verdicts"].items():
+        if number or verdict in (Verdict.CORRUPT, Verdict.SOUND):
+            word = verdict.replace("_", " ")
+            yield f"{number:>7}  {paint(f'{word:<11}', verdict)}  {_MEANING[Verdict(verdict)]}"
+
+
+def _findings(audit: Audit, paint: _painter) -> Iterator[str]:
+    """Errors and warnings: grouped by rule, each with the log around its witness."""
+    standing = [
+        finding
+        for finding in audit.report["findings"]
+        if finding["folded_under"] is None and finding["severity"] != Severity.INFO
+    ]
+    totals = {rule["id"]: rule for rule in audit.report["rules"]}
+    for rule, group in _grouped(standing, "severity", "rule"):
+        severity = group[0]["severity"]
+        runs = len({finding["run_id"] for finding in group if finding["run_id"]})
+        yield "-" * WIDTH
+        yield f"{paint(severity.upper(), severity)}  {rule[1]}  ({group[0]['confidence']})"
+        yield from _wrapped(totals[rule[1]]["title"], "  ")
+        yield f"  {_many(len(group), 'finding')} in {_many(runs, 'run')}"
+        for _, alike in _grouped(group, "pattern"):
+            for finding in alike[:SHOWN_EACH]:
+                yield ""
+                yield from _finding(audit, finding)
+            if len(alike) > SHOWN_EACH:
+                yield ""
+                yield f"  ... and {len(alike) - SHOWN_EACH} more of the same pattern"
+
+
+def _finding(audit: Audit, finding: dict[str, Any]) -> Iterator[str]:
+    if finding["run_id"] is not None:
+        yield f"  run {plain(finding['run_id'])}"
+    yield from _wrapped(finding["because"], "  ")
+    yield ""
+    witnesses: dict[str, dict[int, str]] = {}
+    for witness in finding["witness"]:
+        if witness["position"] is not None:
+            witnesses.setdefault(witness["run_id"], {})[witness["position"]] = witness["role"]
+    for run_id, roles in witnesses.items():
+        if run_id != finding["run_id"]:
+            yield f"    run {plain(run_id)}"
+        yield from _log(audit, run_id, roles)
+    for witness in finding["witness"]:
+        if witness["position"] is None:
+            yield f"  > {witness['record']} of {plain(witness['entity'])}: {witness['role']}"
+    yield from _places(finding["witness"])
+    folded = [
+        f["rule"] for f in audit.report["findings"] if f["folded_under"] == finding["fingerprint"]["instance"]
+    ]
+    if folded:
+        yield from _wrapped(f"explains {_many(len(folded), 'more finding')}: {_tally(folded)}", "    ")
+
+
+def _log(audit: Audit, run_id: str, roles: dict[int, str]) -> Iterator[str]:
+    """The log around the witnesses; a `>` marks each of them and says what it shows."""
+    wanted = {at + step for at in roles for step in range(-CONTEXT, CONTEXT + 1)}
+    last = None
+    for event in audit.events(run_id, sorted(wanted)):
+        at = event["position"]
+        if last is not None and at > last + 1:
+            yield "         ..."
+        last = at
+        time = event["created_at"].strftime("%H:%M:%S.%f")[:12] if event["created_at"] else ""
+        fence = f"  [{_fence(event)}]" if event["fence_kind"] else ""
+        mark = ">" if at in roles else " "
+        line = f"  {mark} #{at:<4} {time:<12} {plain(event['event_type']):<14} {plain(event['entity']):<8}"
+        yield f"{line} {roles.get(at, '')}{fence}".rstrip()
+
+
+def _fence(event: dict[str, Any]) -> str:
+    if event["fence_kind"] == "unfenced":
+        return "unfenced"
+    return f"fence #{event['known']}" if event["known"] is not None else "fence unknown"
+
+
+def _places(witnesses: Iterable[dict[str, Any]]) -> Iterator[str]:
+    """Where the witnesses stand in what was read: ids, and file and line where a file holds many of them."""
+    yield ""
+    for witness in witnesses:
+        name = plain(witness["event_id"] or witness["correlation_id"] or witness["run_id"] or "")
+        place = f", {plain(witness['source'])}:{witness['line']}" if witness["line"] is not None else ""
+        label = f"#{witness['position']}" if witness["position"] is not None else witness["record"]
+        yield from _wrapped(f"{label} {name}{place}", "    ", hanging="       ")
+
+
+def _notes(report: dict[str, Any], paint: _painter) -> Iterator[str]:
+    """Findings of severity info: a line a rule."""
+    notes = [f for f in report["findings"] if f["folded_under"] is None and f["severity"] == Severity.INFO]
+    if not notes:
+        return
+    yield "-" * WIDTH
+    yield f"{paint('INFO', 'info')}  worth knowing, no harm by itself"
+    titles = {rule["id"]: rule["title"] for rule in report["rules"]}
+    for (rule,), group in _grouped(notes, "rule"):
+        runs = len({finding["run_id"] for finding in group if finding["run_id"]})
+        text = f"{rule}: {titles[rule]} ({_many(len(group), 'finding')}, {_many(runs, 'run')})"
+        yield from _wrapped(text, "  ", hanging="    ")
+
+
+def _runs(report: dict[str, Any], paint: _painter) -> Iterator[str]:
+    runs = sorted(report["runs"], key=lambda run: (Verdict(run["log_verdict"]).rank, run["run_id"]))
+    shown = [run for run in runs if run["log_verdict"] != Verdict.SOUND or len(runs) <= SHOWN_RUNS]
+    if not shown:
+        return
+    yield "-" * WIDTH
+    yield "RUNS" + (f"  ({len(runs) - len(shown)} sound ones not shown)" if len(shown) < len(runs) else "")
+    for run in shown[:SHOWN_RUNS]:
+        verdict = run["log_verdict"]
+        word = paint(f"{verdict.replace('_', ' '):<11}", verdict)
+        yield f"  {word}  {plain(run['run_id']):<32} {plain(_short(run['workflow']))}".rstrip()
+        because = "" if verdict == Verdict.SOUND else f"; because: {run['reason']}"
+        yield from _wrapped(f"{_runtime(run)}{because}", " " * 15)
+    if len(shown) > SHOWN_RUNS:
+        yield f"  ... and {len(shown) - SHOWN_RUNS} more; `--report json=PATH` has them all"
+
+
+def _short(workflow: str | None) -> str:
+    """The SDK names a workflow by its module and function; a person knows it by the function."""
+    return (workflow or "").rsplit("//", 1)[-1]
+
+
+def _runtime(run: dict[str, Any]) -> str:
+    if run["runtime_verdict"] == "none":
+        return f"runtime: no verdict, {run['status']}"
+    return f"runtime: {run['runtime_verdict']}"
+
+
+def _coverage(report: dict[str, Any]) -> Iterator[str]:
+    if not report["fence_coverage"]:
+        return
+    yield "-" * WIDTH
+    yield "FENCE COVERAGE of decision writes"
+    yield f"  {'event type':<16} {'writes':>7} {'fenced':>7} {'unfenced':>9} {'dropped':>8}"
+    for row in report["fence_coverage"]:
+        yield (
+            f"  {plain(row['event_type']):<16} {row['writes']:>7} {row['fenced']:>7}"
+            f" {row['unfenced']:>9} {row['dropped']:>8}"
+        )
+
+
+def _not_evaluated(report: dict[str, Any]) -> Iterator[str]:
+    silent = [rule for rule in report["rules"] if rule["outcome"] in ("not_evaluated", "failed")]
+    partly = [rule for rule in report["rules"] if rule["outcome"] in ("held", "found") and rule["skipped_runs"]]
+    left_out = report["audit"]["not_selected"]
+    if not silent and not partly and not left_out:
+        return
+    yield "-" * WIDTH
+    yield "NOT EVALUATED"
+    for (reason, _), rules in _grouped(silent, "reason", "outcome"):
+        names = ", ".join(rule["id"] for rule in rules)
+        yield from _wrapped(
+            f"{names}: {'failed: ' if rules[0]['outcome'] == 'failed' else ''}{reason}", "  ", "    "
+        )
+    for rule in partly:
+        runs = f"{rule['skipped_runs']} of {rule['skipped_runs'] + rule['evaluated_runs']} runs"
+        yield from _wrapped(f"{rule['id']}: not on {runs}, which lack what it needs", "  ", "    ")
+    if left_out:
+        yield from _wrapped(f"left out by --select or --ignore: {', '.join(left_out)}", "  ", "    ")
+
+
+def _inputs(report: dict[str, Any]) -> Iterator[str]:
+    yield "-" * WIDTH
+    yield "INPUTS"
+    for row in report["inputs"]:
+        facts = [_many(row["events"], "event")]
+        facts += [f"{row[key]} {key}" for key in ("refusals", "merged", "skipped") if row[key]]
+        facts += [_many(row["rejects"], "unreadable row")] if row["rejects"] else []
+        kind = f" ({row['format']})" if row["format"] else ""
+        yield from _wrapped(f"{plain(row['path'])}{kind}: {', '.join(facts)}", "  ", "    ")
+        if row["problem"]:
+            yield from _wrapped(f"! {plain(row['problem'])}", "    ", "      ")
+    for reject in report["rejects"][:SHOWN_RUNS]:
+        line = f":{reject['line']}" if reject["line"] is not None else ""
+        yield from _wrapped(f"! {plain(reject['source'])}{line}: {plain(reject['reason'])}", "    ", "      ")
+    if len(report["rejects"]) > SHOWN_RUNS:
+        yield f"    ! ... and {len(report['rejects']) - SHOWN_RUNS} more unreadable rows"
+    now = report["audit"]["now"]
+    yield from _wrapped(f"overdue is measured at {now} ({report['audit']['now_source']})", "  ", "    ")
+
+
+def _foot(report: dict[str, Any]) -> Iterator[str]:
+    yield "-" * WIDTH
+    yield from _wrapped(f"exit code {report['exit_code']}: {report['exit_because']}", "")
+    found = next((rule["id"] for rule in report["rules"] if rule["outcome"] == "found"), None)
+    if found:
+        yield f"`auditor explain {_first_rule(report) or found}` says what a finding means and what to do."
+
+
+def _first_rule(report: dict[str, Any]) -> str | None:
+    return next((str(finding["rule"]) for finding in report["findings"]), None)
+
+
+def _grouped(rows: Sequence[dict[str, Any]], *keys: str) -> Iterator[tuple[tuple[Any, ...], list[dict[str, Any]]]]:
+    """Rows by the values of some keys, in order of first appearance."""
+    groups: dict[tuple[Any, ...], list[dict[str, Any]]] = {}
+    for row in rows:
+        key = tuple(row["fingerprint"]["pattern"] if name == "pattern" else row[name] for name in keys)
+        groups.setdefault(key, []).append(row)
+    yield from groups.items()
+
+
+def _wrapped(text: str, indent: str, hanging: str | None = None) -> list[str]:
+    lines = textwrap.wrap(
+        plain(text), WIDTH, initial_indent=indent, subsequent_indent=hanging or indent, break_on_hyphens=False
+    )
+    return lines or [""]
+
+
+def _tally(names: Iterable[str]) -> str:
+    counts: dict[str, int] = {}
+    for name in names:
+        counts[name] = counts.get(name, 0) + 1
+    return ", ".join(f"{name} x{number}" if number > 1 else name for name, number in counts.items())
+
+
+def _many(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"

@@ -1,0 +1,146 @@
+"""A finished audit, opened read-only: what programs, reports and pages read."""
+
+from __future__ import annotations
+
+import datetime as dt
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import duckdb
+
+from auditor.errors import InputError, UsageError
+from auditor.model.judgement import Capability, ExitCode, Severity, Verdict
+from auditor.pipeline import AUDIT_SCHEMA, run_audit
+from auditor.report.document import build
+
+
+class Audit:
+    """One audit. Close it, or use it in a `with` block; an audit that was not saved ends with it.
+
+    `report` is the whole `auditor.report/v1` as a dictionary; the other properties are short ways into it.
+    """
+
+    def __init__(self, path: Path, owned: tempfile.TemporaryDirectory[str] | None = None) -> None:
+        self.path = path
+        self._owned = owned
+        self.con = duckdb.connect(str(path), read_only=True)
+        self.con.execute("SET TimeZone = 'UTC'")
+        self.report: dict[str, Any] = build(self.con)
+
+    @classmethod
+    def open(cls, path: str | Path) -> Audit:
+        """Open a saved audit file. Raises InputError if it is none."""
+        try:
+            with duckdb.connect(str(path), read_only=True) as con:
+                rows = con.execute("SELECT value FROM meta WHERE key = 'schema'").fetchall()
+        except duckdb.Error:
+            rows = []
+        if rows != [(AUDIT_SCHEMA,)]:
+            raise InputError(str(path), f"is no audit file ({AUDIT_SCHEMA}); `auditor check --save` writes one")
+        return cls(Path(path))
+
+    @property
+    def verdict(self) -> Verdict:
+        """The worst log verdict of its runs."""
+        return Verdict(self.report["verdict"])
+
+    @property
+    def exit_code(self) -> ExitCode:
+        """What `auditor check` returns for it."""
+        return ExitCode(self.report["exit_code"])
+
+    @property
+    def runs(self) -> list[dict[str, Any]]:
+        """Every run, with both verdicts."""
+        return list(self.report["runs"])
+
+    @property
+    def findings(self) -> list[dict[str, Any]]:
+        """Every finding that keeps its witness, the worst first."""
+        return list(self.report["findings"])
+
+    def events(self, run_id: str, positions: Sequence[int]) -> list[dict[str, Any]]:
+        """The events of a run at these positions, in log order; for showing the log around a witness."""
+        cursor = self.con.execute(
+            """
+            SELECT
+                log."position", log.event_id, log.event_type, log.correlation_id, log.created_at,
+                coalesce(log.kind || coalesce('#' || ordinal, ''), '') AS entity,
+                event.step_name, event.resume_at, event.fence_kind, event.fence_value, known
+            FROM log
+            JOIN event USING (event_no)
+            LEFT JOIN entity
+                ON entity.run_id = log.run_id AND entity.kind = log.kind
+                AND entity.correlation_id = log.correlation_id
+            LEFT JOIN write ON write.event_no = log.event_no
+            WHERE log.run_id = ? AND list_contains(?, log."position")
+            ORDER BY log."position"
+            """,
+            [run_id, list(positions)],
+        )
+        names = [column[0] for column in cursor.description or ()]
+        return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+
+    def close(self) -> None:
+        """Close the file; an audit that was not saved is removed."""
+        self.con.close()
+        if self._owned is not None:
+            self._owned.cleanup()
+
+    def __enter__(self) -> Audit:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def audit(
+    *paths: str | Path,
+    save: str | Path | None = None,
+    now: dt.datetime | None = None,
+    select: Sequence[str] = (),
+    ignore: Sequence[str] = (),
+    fail_on: Severity | str | None = Severity.ERROR,
+    max_rejects: int = 0,
+    require: Sequence[Capability | str] = (),
+) -> Audit:
+    """Audit event logs: files, folders or tars in any accepted format.
+
+    `save` keeps the audit file there (replaced if it exists). `now` (UTC if it has no zone) is the reference time
+    for everything overdue; by default it is taken from the log, never from the clock. `select` and `ignore` name
+    rules or groups. `fail_on` (None: never), `max_rejects` and `require` decide the exit code.
+
+    Raises UsageError for a path, rule or option that does not exist. What is wrong inside an input does not raise:
+    it is in the report, and the verdict of what it touches is `cannot_tell`.
+    """
+    owned = None
+    if save is None:
+        owned = tempfile.TemporaryDirectory(prefix="auditor-")
+        target = Path(owned.name) / "audit.duckdb"
+    else:
+        target = Path(save)
+        if not target.parent.is_dir():
+            raise UsageError(f"{target.parent}: there is no such folder to save the audit in")
+    if now is not None and now.tzinfo is None:
+        now = now.replace(tzinfo=dt.UTC)
+    try:
+        run_audit(
+            [str(path) for path in paths],
+            target,
+            now=now,
+            select=select,
+            ignore=ignore,
+            fail_on=Severity(fail_on) if fail_on is not None else None,
+            max_rejects=max_rejects,
+            require=[Capability(name) for name in require],
+        )
+        return Audit(target, owned)
+    except BaseException:
+        if owned is not None:
+            owned.cleanup()
+        raise
