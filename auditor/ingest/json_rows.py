@@ -43,7 +43,7 @@ def _parsed(raw: bytes) -> dict[str, Any]:
     if len(raw) > MAX_ROW_BYTES:
         raise BadRow(f"longer than {MAX_ROW_BYTES // 1024 // 1024} MiB")
     try:
-        value = json.loads(raw.decode("utf-8"), parse_constant=_no_constant)
+        value = json.loads(raw.decode("utf-8-sig"), parse_constant=_no_constant)
     except UnicodeDecodeError as error:
         raise BadRow(f"not UTF-8 (byte {error.start + 1})") from None
     except RecursionError:

@@ -46,6 +46,7 @@ def rows(record: str, stream: IO[bytes]) -> Iterator[tuple[int, bytes | BadRow, 
     csv.field_size_limit(MAX_FIELD)
     text = io.TextIOWrapper(stream, encoding="utf-8", errors="surrogateescape", newline="")
     reader = csv.DictReader(text)
+    columns = reader.fieldnames  # read now, so that the first row stands on the line after the header
     convert = _CONVERT[record]
     while True:
         line = reader.line_num + 1
@@ -53,7 +54,7 @@ def rows(record: str, stream: IO[bytes]) -> Iterator[tuple[int, bytes | BadRow, 
             row = next(reader, None)
             if row is None:
                 break
-            if None in row or None in row.values():
+            if None in row or None in row.values() or not columns:
                 raise BadRow("the number of columns is not that of the header")
             value = convert(row)
             yield line, json.dumps(value, ensure_ascii=False).encode("utf-8"), value.get("runId")

@@ -137,7 +137,7 @@ class Reader:
 
     def _file(self, member: Member, state: _Input) -> None:
         start = member.stream.read(_SNIFF)
-        first = start.split(b"\n", 1)[0].decode("utf-8", "replace").strip()
+        first = _first_line(start)
         table = postgres_csv.table_of(first) if "," in first and not first.startswith(("{", "[")) else None
         if table == "stream":
             state.skipped += 1
@@ -244,9 +244,15 @@ def _rejoined(start: bytes, rest: IO[bytes]) -> IO[bytes]:
     return io.BufferedReader(_Rejoined(start, rest))
 
 
+def _first_line(start: bytes) -> str:
+    """The first line that is not blank, without a byte order mark."""
+    first = next((line for line in start.removeprefix(b"\xef\xbb\xbf").split(b"\n") if line.strip()), b"")
+    return first.decode("utf-8", "replace").strip()
+
+
 def _is_log(start: bytes, first: str) -> bool:
     """Whether a file holds one JSON object a line, by its first line."""
-    if not first.lstrip("\ufeff").startswith("{") or first == "{":
+    if not first.startswith("{") or first == "{":
         return False
     try:
         value = json.loads(first)
@@ -257,7 +263,7 @@ def _is_log(start: bytes, first: str) -> bool:
 
 def _manifest(start: bytes) -> dict[str, Any] | None:
     try:
-        value = json.loads(start.split(b"\n", 1)[0])
+        value = json.loads(_first_line(start))
     except (ValueError, RecursionError):
         return None
     return value if isinstance(value, dict) and value.get("record") == "manifest" else None

@@ -29,8 +29,8 @@ To be written.
 */
 WITH decision AS (
     SELECT
-        run_id, event_no, event_type, coalesce(site, '') AS site, fence_kind IS NULL AS dropped,
-        log."position", log.event_id, log.created_at
+        run_id, event_no, write.event_type, coalesce(site, '') AS site, fence_kind IS NULL AS dropped,
+        write."position", log.event_id, log.created_at
     FROM write
     JOIN log USING (run_id, event_no)
     JOIN run USING (run_id)

@@ -61,7 +61,7 @@ bound AS (
 sibling AS (
     SELECT
         bound.run_id, bound.ordinal,
-        list(witness('created in the same tick', creation.event_no) ORDER BY creation."position") AS witness
+        list(witness('created beside it', creation.event_no) ORDER BY creation."position") AS witness
     FROM bound
     JOIN creation USING (run_id, kind, burst)
     WHERE creation.event_no NOT IN (SELECT event_no FROM bound)

@@ -1,0 +1,212 @@
+"""What the fences of a log prove, and what their absence does."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from logs import Log, entity, event_id, manifest, time, write
+
+from auditor import Verdict, audit
+
+FENCED = manifest("fence", "tailAtCommit", "requestId", fencePolicy="full")
+
+
+def tail(position: int) -> dict[str, str]:
+    return {"kind": "tail", "value": event_id(position) if position else "none"}
+
+
+def report(path: Path) -> dict[str, Any]:
+    with audit(path) as result:
+        return result.report
+
+
+def outcomes(found: dict[str, Any]) -> dict[str, tuple[str, str | None]]:
+    return {rule["id"]: (rule["outcome"], rule["reason"]) for rule in found["rules"]}
+
+
+def of(found: dict[str, Any], rule: str) -> list[dict[str, Any]]:
+    return [finding for finding in found["findings"] if finding["rule"] == rule]
+
+
+def race(**stale: Any) -> Log:
+    """A hook and a sleep are raced; the hook is received at #5, then the wait is completed at #6."""
+    log = Log()
+    log.add("hook_created", entity("hook", 0), data={"token": "t"}, fence=tail(2), requestId="a")
+    log.add("wait_created", entity("wait", 1), data={"resumeAt": time(5)}, fence=tail(2), requestId="a")
+    log.add("hook_received", entity("hook", 0), fence=None)
+    return log.add("wait_completed", entity("wait", 1), data={"resumeAt": time(5)}, requestId="b", **stale)
+
+
+def test_a_write_whose_fence_is_not_the_tail_is_stale_and_names_what_it_missed(tmp_path: Path) -> None:
+    found = report(write(tmp_path / "log.ndjson", FENCED, race(fence=tail(4)).events))
+    (finding,) = of(found, "stale-snapshot-write")
+    assert finding["severity"] == "error"
+    assert [(w["role"], w["position"]) for w in finding["witness"]] == [
+        ("last event of the snapshot", 4),
+        ("missed", 5),
+        ("stale write", 6),
+    ]
+    assert found["verdict"] == Verdict.CORRUPT
+    assert found["exit_code"] == 1
+
+
+def test_a_write_under_the_tail_is_not_stale(tmp_path: Path) -> None:
+    found = report(write(tmp_path / "log.ndjson", FENCED, race(fence=tail(5)).events))
+    assert outcomes(found)["stale-snapshot-write"] == ("held", None)
+    assert found["verdict"] == Verdict.SOUND
+
+
+@pytest.mark.parametrize("request_ids", [True, False], ids=["with-request-ids", "without"])
+def test_siblings_of_one_batch_share_a_fence_and_are_not_stale(tmp_path: Path, request_ids: bool) -> None:
+    log = Log()
+    for ordinal in range(4):
+        request = {"requestId": "batch"} if request_ids else {}
+        log.add("step_created", entity("step", ordinal), data={"stepName": "s"}, fence=tail(2), **request)
+    found = report(write(tmp_path / "log.ndjson", FENCED, log.events))
+    assert outcomes(found)["stale-snapshot-write"] == ("held", None)
+
+
+def test_a_batch_that_missed_an_event_is_one_finding_with_every_member(tmp_path: Path) -> None:
+    log = race(fence=tail(5))
+    for ordinal in (2, 3):
+        log.add("wait_created", entity("wait", ordinal), data={"resumeAt": time(9)}, fence=tail(5), requestId="c")
+    found = report(write(tmp_path / "log.ndjson", FENCED, log.events))
+    (finding,) = of(found, "stale-snapshot-write")
+    assert [w["position"] for w in finding["witness"] if w["role"] == "stale write"] == [7, 8]
+
+
+@pytest.mark.parametrize(
+    ("fence", "stale"),
+    [
+        ({"kind": "count", "value": "5"}, False),
+        ({"kind": "count", "value": "4"}, True),
+        ({"kind": "as_of", "value": "whatever", "resolved": event_id(5)}, False),
+        ({"kind": "as_of", "value": "whatever", "resolved": event_id(4)}, True),
+        ({"kind": "as_of", "value": time(6)}, False),
+        ({"kind": "as_of", "value": time(5)}, True),
+        ({"kind": "state_updated_at", "value": time(5)}, False),
+        ({"kind": "state_updated_at", "value": time(4)}, True),
+    ],
+    ids=str,
+)
+def test_weaker_fences_are_judged_by_what_they_claim(tmp_path: Path, fence: dict[str, str], stale: bool) -> None:
+    found = report(write(tmp_path / "log.ndjson", FENCED, race(fence=fence).events))
+    assert outcomes(found)["stale-snapshot-write"][0] == ("found" if stale else "held")
+
+
+def test_state_updated_at_says_nothing_of_other_decisions(tmp_path: Path) -> None:
+    log = Log()
+    log.add("wait_created", entity("wait", 0), data={"resumeAt": time(9)}, fence=tail(2), requestId="a")
+    fence = {"kind": "state_updated_at", "value": time(2)}
+    log.add("step_created", entity("step", 1), data={"stepName": "s"}, fence=fence, requestId="b")
+    found = report(write(tmp_path / "log.ndjson", FENCED, log.events))
+    assert outcomes(found)["stale-snapshot-write"] == ("held", None)
+
+
+@pytest.mark.parametrize(
+    "request_names",
+    [
+        {"lastKnownEventId": event_id(4)},
+        {"params": {"lastKnownEventId": event_id(4)}},
+        {"params": {"stateEventCount": 4}},
+        {"eventCount": 4},
+        {"asOfTimestamp": (1000 * 5) + 1795348800000},
+    ],
+    ids=str,
+)
+def test_the_request_names_of_the_sdk_are_fences(tmp_path: Path, request_names: dict[str, Any]) -> None:
+    found = report(write(tmp_path / "log.ndjson", manifest("fence"), race(**request_names).events))
+    assert outcomes(found)["stale-snapshot-write"] == ("found", None)
+
+
+def unfenced_log(run: int = 0, **fence: Any) -> Log:
+    log = Log(f"wrun_{run:026d}")
+    log.add("wait_created", entity("wait", 0), data={"resumeAt": time(4)}, **fence)
+    log.add("wait_completed", entity("wait", 0), data={"resumeAt": time(4)}, **fence)
+    return log.add("run_completed", **fence)
+
+
+@pytest.mark.parametrize(
+    "head",
+    [FENCED, {"record": "head", "runId": "wrun_" + "0" * 26, "events": 5}],
+    ids=["a-manifest-says-so", "the-key-is-there"],
+)
+def test_all_fences_lost_is_found(tmp_path: Path, head: dict[str, Any]) -> None:
+    logs = [unfenced_log(run, fence=None).events for run in range(3)]
+    found = report(write(tmp_path / "log.ndjson", head, *logs))
+    assert outcomes(found)["dropped-fence"] == ("found", None)
+    across = [finding for finding in of(found, "dropped-fence") if finding["run_id"] is None]
+    assert {finding["because"].split(" since")[0] for finding in across} == {
+        "All 3 wait_created",
+        "All 3 wait_completed",
+        "All 3 run_completed",
+    }
+    assert len(of(found, "dropped-fence")) == 3 + 9
+    assert found["fence_coverage"][0] == {
+        "event_type": "run_completed",
+        "writes": 3,
+        "fenced": 0,
+        "unfenced": 0,
+        "dropped": 3,
+    }
+
+
+def test_an_explicit_unfenced_write_is_no_finding_and_is_counted(tmp_path: Path) -> None:
+    fence = {"kind": "unfenced", "reason": "first write"}
+    found = report(write(tmp_path / "log.ndjson", FENCED, unfenced_log(fence=fence).events))
+    assert outcomes(found)["dropped-fence"] == ("held", None)
+    assert [row["unfenced"] for row in found["fence_coverage"]] == [1, 1, 1]
+
+
+def test_a_stock_export_is_not_evaluated_for_fences_and_still_gets_its_verdict(tmp_path: Path) -> None:
+    found = report(write(tmp_path / "log.ndjson", unfenced_log().events))
+    for rule in ("dropped-fence", "stale-snapshot-write"):
+        assert outcomes(found)[rule] == ("not_evaluated", "the log does not record fences")
+    assert found["verdict"] == Verdict.SOUND
+    assert found["exit_code"] == 0
+    assert found["fence_coverage"] == []
+
+
+def test_the_word_fence_inside_a_payload_does_not_make_a_log_record_fences(tmp_path: Path) -> None:
+    log = Log()
+    log.add("step_created", entity("step", 0), data={"stepName": "s", "input": {"fence": None, "eventCount": 3}})
+    log.life("step", 0, "completed").add("run_completed")
+    found = report(write(tmp_path / "log.ndjson", log.events))
+    assert outcomes(found)["dropped-fence"][0] == "not_evaluated"
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    batches=st.lists(st.integers(min_value=1, max_value=4), min_size=1, max_size=6),
+    lag=st.integers(min_value=0, max_value=3),
+    data=st.data(),
+)
+def test_exactly_the_writes_with_an_old_snapshot_are_stale(
+    tmp_path: Path, batches: list[int], lag: int, data: st.DataObject
+) -> None:
+    """Batches of creations, one of them written on a snapshot that is `lag` events old, signals in between."""
+    log = Log()
+    log.add("hook_created", entity("hook", 0), data={"token": "t"}, fence=tail(2), requestId="hook")
+    culprit = data.draw(st.integers(min_value=0, max_value=len(batches) - 1))
+    ordinal, stale = 0, set()
+    for number, size in enumerate(batches):
+        log.add("hook_received", entity("hook", 0), fence=None)
+        known = len(log.events) - (lag if number == culprit else 0)
+        for _ in range(size):
+            ordinal += 1
+            step = entity("step", ordinal)
+            log.add("step_created", step, data={"stepName": "s"}, fence=tail(known), requestId=f"tick-{number}")
+            if number == culprit and lag:
+                stale.add(len(log.events))
+    found = report(write(tmp_path / "log.ndjson", FENCED, log.events))
+    accused = {
+        witness["position"]
+        for finding in of(found, "stale-snapshot-write")
+        for witness in finding["witness"]
+        if witness["role"] == "stale write"
+    }
+    assert accused == stale
