@@ -11,10 +11,10 @@ from typing import Any
 
 import duckdb
 
+from auditor.document import build
 from auditor.errors import InputError, UsageError
 from auditor.model.judgement import Capability, ExitCode, Severity, Verdict
 from auditor.pipeline import AUDIT_SCHEMA, run_audit
-from auditor.report.document import build
 
 
 class Audit:

@@ -37,17 +37,22 @@ def run_rules(con: duckdb.DuckDBPyConnection, rules: Sequence[Rule], *, everythi
     `everything` says that no rule was left out by the user; a rule that reads the findings of all others cannot
     be evaluated otherwise.
     """
-    for rule in rules:
-        for param in rule.params:
-            con.execute("INSERT INTO rule_param VALUES (?, ?, NULL, ?)", [rule.id, param.name, param.default])
-    for rule in sorted(rules, key=lambda rule: (rule.reads_findings, rule.id)):
-        started = time.perf_counter()
-        if rule.reads_findings and not everything:
-            skipped = int(scalar(con, "SELECT count(*) FROM run"))
-            result = Result(Outcome.NOT_EVALUATED, "it needs the findings of all other rules", 0, skipped, 0)
-        else:
-            result = _evaluate(con, rule)
-        _record(con, rule, result, time.perf_counter() - started)
+    params = [[rule.id, param.name, None, param.default] for rule in rules for param in rule.params]
+    if params:
+        con.executemany("INSERT INTO rule_param VALUES (?, ?, ?, ?)", params)
+    for reads_findings in (False, True):
+        rows = []
+        for rule in (rule for rule in rules if rule.reads_findings is reads_findings):
+            started = time.perf_counter()
+            result = _evaluate(con, rule) if everything or not reads_findings else _left_out(con)
+            rows.append(_row(rule, result, time.perf_counter() - started))
+        if rows:
+            con.executemany(f"INSERT INTO rule VALUES ({', '.join('?' * len(rows[0]))})", rows)  # noqa: S608
+
+
+def _left_out(con: duckdb.DuckDBPyConnection) -> Result:
+    skipped = int(scalar(con, "SELECT count(*) FROM run"))
+    return Result(Outcome.NOT_EVALUATED, "it needs the findings of all other rules", 0, skipped, 0)
 
 
 def _evaluate(con: duckdb.DuckDBPyConnection, rule: Rule) -> Result:
@@ -60,12 +65,16 @@ def _evaluate(con: duckdb.DuckDBPyConnection, rule: Rule) -> Result:
         return Result(Outcome.NOT_EVALUATED, _why_not(con, rule), 0, skipped, 0)
     try:
         con.execute(_findings_sql(rule)).fetchall()
-        if scalar(con, "SELECT count(*) FROM found WHERE len(witness) = 0 OR because IS NULL"):
-            return Result(Outcome.FAILED, "it gave a finding without a witness", 0, evaluated, 0)
     except duckdb.Error as error:
         reason = str(error).splitlines()[0]
         return Result(Outcome.FAILED, reason, 0, evaluated + skipped, 0)
-    found = _store(con, rule)
+    found, unproven = con.execute(
+        "SELECT count(*), count(*) FILTER (WHERE len(witness) = 0 OR because IS NULL) FROM found"
+    ).fetchall()[0]
+    if unproven:
+        return Result(Outcome.FAILED, "it gave a finding without a witness", 0, evaluated + skipped, 0)
+    if found:
+        _store(con, rule)
     return Result(Outcome.FOUND if found else Outcome.HELD, None, evaluated, skipped, found)
 
 
@@ -102,7 +111,7 @@ def _unknown(cases: Sequence[SeverityCase]) -> str:
     return f"CASE {arms} ELSE FALSE END"
 
 
-def _store(con: duckdb.DuckDBPyConnection, rule: Rule) -> int:
+def _store(con: duckdb.DuckDBPyConnection, rule: Rule) -> None:
     """Number the rows of `found`, in an order that depends on the log alone, and keep them."""
     first = int(scalar(con, "SELECT coalesce(max(finding_no), 0) FROM finding"))
     con.execute(
@@ -137,7 +146,6 @@ def _store(con: duckdb.DuckDBPyConnection, rule: Rule) -> int:
         );
         """  # noqa: S608
     ).fetchall()
-    return int(scalar(con, "SELECT count(*) FROM placed"))
 
 
 def _why_not(con: duckdb.DuckDBPyConnection, rule: Rule) -> str:
@@ -151,23 +159,21 @@ def _why_not(con: duckdb.DuckDBPyConnection, rule: Rule) -> str:
     return "; ".join(missing) or "no run has all of " + ", ".join(rule.needs)
 
 
-def _record(con: duckdb.DuckDBPyConnection, rule: Rule, result: Result, seconds: float) -> None:
-    con.execute(
-        "INSERT INTO rule VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        [
-            rule.id,
-            rule.version,
-            rule.title,
-            rule.about,
-            result.outcome.value,
-            result.reason,
-            result.evaluated_runs,
-            result.skipped_runs,
-            result.findings,
-            seconds,
-            rule.document,
-        ],
-    )
+def _row(rule: Rule, result: Result, seconds: float) -> list[object]:
+    """One row of the table `rule`."""
+    return [
+        rule.id,
+        rule.version,
+        rule.title,
+        rule.about,
+        result.outcome.value,
+        result.reason,
+        result.evaluated_runs,
+        result.skipped_runs,
+        result.findings,
+        seconds,
+        rule.document,
+    ]
 
 
 def _list(names: Sequence[Capability]) -> str:

@@ -15,8 +15,8 @@ import re
 import zlib
 from typing import Any, NamedTuple
 
-_EVENT = re.compile(r"\bw?evnt_[0-9A-Z]{26}\b")
-_NAMED_EVENT = re.compile(r"(?:eventId=|divergent event was )(w?evnt_[0-9A-Z]{26})")
+_EVENT = re.compile(r"\b(?:evnt|wevt)_[0-9A-Z]{26}\b")
+_NAMED_EVENT = re.compile(r"(?:eventId=|divergent event was )((?:evnt|wevt)_[0-9A-Z]{26})")
 _CORRELATION = re.compile(r"\b(?:step|wait|hook)_[0-9A-Z]{26}\b")
 _MAX_TEXT = 1 << 20
 
@@ -30,7 +30,12 @@ class CorruptionReport(NamedTuple):
 
 
 def parse(error: str | None, code: str | None = None) -> CorruptionReport | None:
-    """Read a stored error (JSON text of any shape). None if it does not speak of the event log."""
+    """Read a stored error (JSON text of any shape). None if it does not speak of the event log.
+
+    A `USER_ERROR` is the workflow's own, whatever its text says.
+    """
+    if code == "USER_ERROR":
+        return None
     text = _text(error)
     if "Unconsumed event in event log" in text:
         signature = "unconsumed_event"

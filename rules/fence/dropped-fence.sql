@@ -7,25 +7,72 @@ implies: []
 since: 0.1.0
 ---
 ## What it means
-To be written.
+The log records fences, but a decision write carries none: its writer sent nothing. No store could
+tell whether the writer had read the whole log. The write may be right. What is missing is the
+protection that would have refused it if it were not.
+
+There is one finding for each run, event type and site. If the same event type at the same site lost
+its fence in more than one run, one more finding, about the log as a whole, names the first event
+without it.
 
 ## Why it happens
-To be written.
+- One code path builds its request without the fence: a lazy start, a payload that is resolved
+  later, a second engine, a retry.
+- A change of the client or of a proxy drops the field.
+- The writer had read no event yet and sent nothing, where it should have said that it expects an
+  empty log.
 
 ## Example
-To be written.
+A hook is raced against a sleep of 30 s.
+
+    #3  hook_created    hook_…3Y6YHY            fence #2
+    #4  wait_created    wait_…3Y6YHZ            fence #2
+    #5  wait_completed  wait_…3Y6YHZ            fence null, site elapsed-wait-scan
+    #6  step_created    step_…3Y6YJ0  escalate  fence #5
+
+All writes but #5 are fenced. If a `hook_received` had been committed just before #5, nothing would
+have refused the `wait_completed`.
 
 ## How to confirm
-To be written.
+Every decision write without a fence, the oldest first:
+
+    SELECT log.created_at, write.run_id, write.position, write.event_type, write.site
+    FROM write
+    JOIN log ON log.event_no = write.event_no
+    WHERE write.role = 'decision' AND write.fence_kind IS NULL
+    ORDER BY ALL;
+
+How many writes of each event type were fenced, unfenced on purpose, or sent nothing:
+
+    FROM fence_coverage;
+
+Then read the request that the named site sends.
 
 ## What to do
-To be written.
+- Repair the site that the finding names, so that it sends the fence of its snapshot.
+- Look at what was deployed shortly before the first event that the log-wide finding names.
+- Where a write must go without a fence, say so with `unfenced` and a reason. That is no finding; it
+  lowers the fence coverage in every report.
+- Let the store refuse a decision write that carries neither.
+- Check the affected runs for stale writes by other rules: ordinal-collision,
+  duplicate-wait-created, late-creation.
 
 ## When it is wrong
-To be written.
+- It never claims that a write was stale. Most writes without a fence do no harm.
+- Protocols that send no fence with the first decision write of a run (vercel/workflow#2113) give
+  one finding a run, at its first creation.
+- If the log was joined from a capture of requests, a request that the capture missed looks like a
+  dropped fence. Then the events concerned lack their request id as well.
+- "Since" is the oldest creation time of a write without a fence; it is only as exact as the clock
+  of the store.
+- The rule relies on what the manifest or the events say of the format. A log of which every trace
+  of fences was removed is not evaluated.
+- Base rate: none. Stock exports do not record fences, so the rule was evaluated on none of the
+  1,256 runs that we measured in the corpora of real SDK logs.
 
 ## References
-To be written.
+Catalogue FNC-002. vercel/workflow#2113 (which writes are fenced), vercel/workflow#2970 (lazy starts
+without the field), vercel/workflow#3305 (a run loses its only fence).
 */
 WITH decision AS (
     SELECT

@@ -8,14 +8,14 @@ since: 0.1.0
 ---
 ## What it means
 The log holds `hook_created` and later `hook_conflict` for the same hook: same correlation id, same
-token, same run. Nobody else owned the token. The run was refused its own hook because it already had
-it. On replay the hook rejects with `HookConflictError`. Unless the workflow catches that, the run
-fails as USER_ERROR, and nothing points to the runtime as the cause.
+token, same run. Nobody else owned the token. The run was refused its own hook because it already
+had it. On replay the hook rejects with `HookConflictError`. Unless the workflow catches that, the
+run fails as USER_ERROR, and nothing points to the runtime as the cause.
 
 ## Why it happens
 Two ticks of one run came to the same `createHook` and both wrote it. The first took the token. For
-the second the world only saw that the token was taken, did not compare the hook's id, and recorded a
-conflict instead of treating the write as a repeat.
+the second the world only saw that the token was taken, did not compare the hook's id, and recorded
+a conflict instead of treating the write as a repeat.
 
 ## Example
     #2  run_started
@@ -38,8 +38,8 @@ The two events name one hook, and the conflict names no other run:
     ORDER BY log.run_id, log.correlation_id, log.position;
 
 ## What to do
-- Upgrade world-local or world-postgres to a release in which a repeated `hook_created` is idempotent
-  (vercel/workflow#2295).
+- Upgrade world-local or world-postgres to a release in which a repeated `hook_created` is
+  idempotent (vercel/workflow#2295).
 - Let only one orchestrator work on a run at a time, or fence every decision write: then the second
   tick is refused before it asks for the token.
 - Start the run again from its input. Do not look for a second owner of the token: there is none.
@@ -51,9 +51,9 @@ before the creation, this rule does not see it. Two hooks of one run that ask fo
 different correlation ids; that is a fault of the workflow, not of the log, and is not reported.
 Whether the workflow caught the error cannot be read from the log.
 
-Base rate: no finding in 1,256 runs of the corpora of real SDK logs; the 10 conflicts in them are with
-other runs or other hooks. In the full collection of 1,830 runs the shape occurs, and its runs failed
-as USER_ERROR.
+Base rate: no finding in 1,256 runs of the corpora of real SDK logs; the 10 `hook_conflict` events
+in them are all of hooks that their run had not created. In the full collection of 1,830 runs the
+shape occurs, and its runs failed as USER_ERROR.
 
 ## References
 Catalogue id HOK-001. vercel/workflow#2283 (the report, with such a log), vercel/workflow#2295 (the

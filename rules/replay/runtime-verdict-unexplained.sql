@@ -9,13 +9,13 @@ since: 0.1.0
 reads: [finding]
 ---
 ## What it means
-The SDK failed the run as corrupt, and no rule found an error in its log. Either the log is sound and
-the fault is in the replay, or the log is wrong in a way that this catalogue does not know. Both are
-serious: the run is lost, and nothing in the log tells you why.
+The SDK failed the run as corrupt, and no rule found an error in its log. Either the log is sound
+and the fault is in the replay, or the log is wrong in a way that this catalogue does not know. Both
+are serious: the run is lost, and nothing in the log tells you why.
 
 ## Why it happens
-- The order in which replay woke the parallel branches of the workflow was not the same each time. The
-  branches then draw other ids, on a log that is in order.
+- The order in which replay woke the parallel branches of the workflow was not the same each time.
+  The branches then draw other ids, on a log that is in order.
 - The code that replayed was not the code that wrote: a new deployment, or a workflow that reads a
   clock, a random source or the environment.
 - A reader got a log with a hole or an old tail. The log in the world is complete.
@@ -41,27 +41,30 @@ Where the runtime stopped, and which versions were at work:
     ORDER BY run.run_id;
 
 Read the log around that event and ask whether the code could have come to another call there. Look
-for a `hook_received` shortly before a `wait_completed`: a race that both sides could win is the usual
-suspect. See also whether any rule was skipped, for this log may not record what it needs:
+for a `hook_received` shortly before a `wait_completed`: a race that both sides could win is the
+usual suspect. See also whether any rule was skipped, for this log may not record what it needs:
 
-    SELECT rule, outcome, reason, skipped_runs FROM rule WHERE outcome <> 'held' OR skipped_runs > 0;
+    SELECT rule, outcome, reason, skipped_runs
+    FROM rule
+    WHERE outcome <> 'held' OR skipped_runs > 0;
 
 ## What to do
 - If `gap` is not null the export is incomplete: export again, all of it.
 - Look for a deployment between the start and the end of the run.
-- Replay the log offline several times. If it is sometimes clean, the wake order is at fault: upgrade
-  the core (4.8.5 and later contain fixes for it, among them vercel/workflow#3554).
+- Replay the log offline several times. If it is sometimes clean, the wake order is at fault:
+  upgrade the core (4.8.5 and later contain fixes for it, among them vercel/workflow#3554).
 - Record fences. With them a stale decision is found even if it collides with nothing.
 - Start the run again from its input, and keep the log: it is a case for a new rule.
 
 ## When it is wrong
-It says that no cause was found, not that there is none. Rules that were not selected, or not evaluated
-because the log lacks what they need, may know the cause. On an incomplete export the cause may be in
-the missing part. A user error with the text of the runtime's verdict is taken for one.
+It says that no cause was found, not that there is none. Rules that could not be evaluated because
+the log lacks what they need may know the cause (where rules were left out by `--select` or
+`--ignore`, this rule is not evaluated). On an incomplete export the cause may be in the missing part. A user error with the text of the runtime's verdict is taken for
+one.
 
-Base rate: no finding in 1,256 runs of the corpora of real SDK logs: each of the 51 corrupted runs has
-another error. In the full collection of 1,830 runs 1 of the 113 corrupted runs is known in which
-nothing collides and only the order of two events shows the fault.
+Base rate: no finding in 1,256 runs of the corpora of real SDK logs: each of the 51 corrupted runs
+has another error. In the full collection of 1,830 runs 1 of the 113 corrupted runs is known in
+which nothing collides and only the order of two events shows the fault.
 
 ## References
 Catalogue id RPL-003. vercel/workflow#4017 (a sound log of 633 events whose replay stalled now and

@@ -9,16 +9,18 @@ since: 0.1.0
 ## What it means
 The run has two or three different terminal events: completed, failed, cancelled. A run ends once.
 Here the log says two things about how it ended, and each reader believes the one it meets first or
-the one that its table of runs kept. A caller may have been told "completed" while the log, or another
-caller, says "failed". The same terminal event repeated is not meant: that is harmless.
+the one that its table of runs kept. A caller may have been told "completed" while the log, or
+another caller, says "failed". The same terminal event repeated is not meant: that is harmless.
 
 ## Why it happens
 Two writers ended the run without knowing of each other:
 - two ticks with different histories, one of which saw an event that the other missed;
 - a cancellation that arrived while the last tick wrote its result;
-- a tick that failed after its `run_completed` was committed, and then wrote `run_failed` for itself.
+- a tick that failed after its `run_completed` was committed, and then wrote `run_failed` for
+  itself.
 
-A world that checks the state of the run in the same transaction as the write refuses the second one.
+A world that checks the state of the run in the same transaction as the write refuses the second
+one.
 
 ## Example
     #3  step_created    step_…SKY95Z  chargeCard
@@ -46,10 +48,11 @@ Compare with the status that the world reports for the run and with what its cal
 
 ## When it is wrong
 The log alone proves it, as far as all events belong to one run. A log that was merged by hand from
-two worlds shows the same picture. Which of the two ends the callers saw cannot be read from the log.
+two worlds shows the same picture. Which of the two ends the callers saw cannot be read from the
+log.
 
-Base rate: no finding in 1,256 runs of the corpora of real SDK logs. 69 of these runs repeat the *same*
-terminal event, which is normal for world-local and is not reported.
+Base rate: no finding in 1,256 runs of the corpora of real SDK logs. 69 of these runs repeat the
+*same* terminal event, which is normal for world-local and is not reported.
 
 ## References
 Catalogue id RUN-004. vercel/workflow#2113 (why terminal writes are among the fenced ones).

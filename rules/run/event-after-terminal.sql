@@ -11,10 +11,10 @@ since: 0.1.0
 ---
 ## What it means
 The log goes on after the event that ended the run. If what follows is a creation (`step_created`,
-`wait_created`, `hook_created`, `run_created`), a tick went on to decide for a run that was over: work
-was started that nobody waits for, and its effects are real. That is an error. After `run_failed` it
-is a warning, because the run's result is lost anyway. Anything else that does not belong there, such
-as a delivery to a completed run, is an info.
+`wait_created`, `hook_created`, `run_created`), a tick went on to decide for a run that was over:
+work was started that nobody waits for, and its effects are real. That is an error. After
+`run_failed` it is a warning, because the run's result is lost anyway. Anything else that does not
+belong there, such as a delivery to a completed run, is an info.
 
 ## Why it happens
 A tick had read the log before the end and wrote its decisions after it. Nothing refused them: the
@@ -32,7 +32,9 @@ open. A delivery after the end comes from a caller that resumed a hook while the
 ## How to confirm
 Read the end of the run, with the two events before its end:
 
-    SELECT log.run_id, log.position, log.event_type, log.correlation_id, log.created_at, event.step_name
+    SELECT
+        log.run_id, log.position, log.event_type, log.correlation_id, log.created_at,
+        event.step_name
     FROM log JOIN event USING (event_no) JOIN run ON run.run_id = log.run_id
     WHERE log.run_id IN (SELECT run_id FROM finding WHERE rule = 'event-after-terminal')
         AND log.position >= run.terminal_position - 2
@@ -48,16 +50,17 @@ Read the end of the run, with the two events before its end:
 Much may legally follow the end of a run and is not reported: starts, retries and outcomes of steps
 that lost a race, `wait_completed` and `hook_disposed`, a repeated terminal event, `noop`, and a
 `hook_received` after `run_failed`. Another terminal event is the matter of conflicting-terminals.
-If the clock of the terminal event's writer was behind, events that were committed before the end sort
-after it. Hence the confidence strong.
+If the clock of the terminal event's writer was behind, events that were committed before the end
+sort after it. Hence the confidence strong.
 
-Base rate: no finding in 1,256 runs of the corpora of real SDK logs. What did follow the end there is
-all of the legal kind: repeated terminal events (69 runs), `step_completed` after `run_completed` (3),
-`step_started` after `run_failed` (2), `hook_received` after `run_failed` (1).
+Base rate: no finding in 1,256 runs of the corpora of real SDK logs. What did follow the end there
+is all of the legal kind: repeated terminal events (69 runs), `step_completed` after `run_completed`
+(3), `step_started` after `run_failed` (2), `hook_received` after `run_failed` (1).
 
 ## References
 Catalogue id RUN-003. vercel/workflow#2073 (offline replay that rejects events after the end),
-vercel/workflow#3749 (waits of ended runs are completed), vercel/workflow#3125 (deliveries to ended runs).
+vercel/workflow#3749 (waits of ended runs are completed), vercel/workflow#3125 (deliveries to ended
+runs).
 */
 SELECT
     late.run_id,

@@ -7,15 +7,15 @@ implies: []
 since: 0.1.0
 ---
 ## What it means
-A step that had no outcome yet was created twice under the same correlation id. Both creations ask for
-the same call, and replay takes the first and skips the second. The history stays usable. It is worth
-knowing because it proves that two ticks of this run overlapped, which is what the harmful rules of
-this catalogue need to happen.
+A step that had no outcome yet was created twice under the same correlation id. Both creations ask
+for the same call, and replay takes the first and skips the second. The history stays usable. It is
+worth knowing because it proves that two ticks of this run overlapped, which is what the harmful
+rules of this catalogue need to happen.
 
 ## Why it happens
 Two ticks replayed the same prefix of the log, came to the same call and both wrote its creation. A
-queue that delivers a message twice, a hook and a timer that wake the run together, or a retry after a
-lost acknowledgement is enough. Worlds without a unique index on creations (world-local 4.x,
+queue that delivers a message twice, a hook and a timer that wake the run together, or a retry after
+a lost acknowledgement is enough. Worlds without a unique index on creations (world-local 4.x,
 world-postgres 4.2.4) accept both writes; others refuse the second.
 
 ## Example
@@ -44,13 +44,13 @@ Nothing for this run. If the finding is frequent, find out why ticks overlap:
 - make steps idempotent, since a second dispatch can run the body twice.
 
 ## When it is wrong
-It is not harmful by itself. It says nothing about a second creation with another step name or another
-input; equal names and inputs are not compared here. A creation that sorts behind its own start (a
-lazy start writes both in one millisecond) is not counted as a second one.
+It is not harmful by itself. It says nothing about a second creation with another step name or
+another input; equal names and inputs are not compared here. A creation that sorts behind its own
+start (a lazy start writes both in one millisecond) is not counted as a second one.
 
-Base rate: 281 findings in 165 of 1,256 runs of the corpora of real SDK logs, all on 4.2.4, 4.6.0 and
-4.8.9. 136 of these runs completed, 14 were corrupted for other reasons, and 15 were cut off when the
-driver stopped. So 12 % of all completed runs have it.
+Base rate: 281 findings in 165 of 1,256 runs of the corpora of real SDK logs, all on 4.2.4, 4.6.0
+and 4.8.9. 136 of these runs completed, 14 were corrupted and have another error, and 15 were cut
+off when the driver stopped. 12 % of all completed runs have it.
 
 ## References
 Catalogue id STP-001. vercel/workflow#3381 (a second creation of an open step is absorbed),

@@ -10,19 +10,20 @@ implies: [duplicate-step-created, orphaned-wait, runtime-corruption-verdict]
 since: 0.1.0
 ---
 ## What it means
-A step or a wait had its outcome in the log, and then its creation was written a second time. Whoever
-wrote that creation decided on an older state of the run: it had not read the outcome. On logs of
-spec 3 (all 4.x cores and the early 5.0.0 betas) replay can stop at such an event, because no code
-asks for it any more. The run then fails, and it fails again on every replay.
+A step or a wait had its outcome in the log, and then its creation was written a second time.
+Whoever wrote that creation decided on an older state of the run: it had not read the outcome. On
+logs of spec 3 (all 4.x cores and the early 5.0.0 betas) replay can stop at such an event, because
+no code asks for it any more. The run then fails, and it fails again on every replay.
 
 The severity follows from what the core does with it: error on spec 3, warning on spec 3 if the run
 completed all the same, info on later specs.
 
 ## Why it happens
-Two ticks of one run overlapped. One read the log before the outcome was there, decided that the step
-or wait was still to be created, and wrote its decision late. The write carried no fence, so nothing
-compared the state it had read with the state at the commit. The entity guard did not refuse it
-either: worlds without a unique index on creations (world-local 4.x, world-postgres 4.2.4) accept it.
+Two ticks of one run overlapped. One read the log before the outcome was there, decided that the
+step or wait was still to be created, and wrote its decision late. The write carried no fence, so
+nothing compared the state it had read with the state at the commit. The entity guard did not refuse
+it either: worlds without a unique index on creations (world-local 4.x, world-postgres 4.2.4) accept
+it.
 
 ## Example
     #4   step_created    step_…K2GB2K  reserveStock
@@ -34,7 +35,8 @@ either: worlds without a unique index on creations (world-local 4.x, world-postg
     #12  run_failed      RUNTIME_ERROR: Unconsumed event in event log: eventType=step_created, ...
 
 ## How to confirm
-Look at the whole life of the entity. Its first creation comes before the outcome, its last one after:
+Look at the whole life of the entity. Its first creation comes before the outcome, its last one
+after:
 
     SELECT log.run_id, log.position, log.event_type, log.event_id, log.created_at
     FROM log
@@ -45,8 +47,8 @@ Look at the whole life of the entity. Its first creation comes before the outcom
     )
     ORDER BY log.run_id, log.correlation_id, log.position;
 
-If the run failed, its message names the event at which replay stopped. If that is the late creation,
-this is the cause.
+If the run failed, its message names the event at which replay stopped. If that is the late
+creation, this is the cause.
 
 ## What to do
 - The run cannot be repaired by retrying it. Start it again from its input, after checking which of
@@ -56,14 +58,14 @@ this is the cause.
 - Upgrade to a core that ignores repeats of a closed entity (vercel/workflow#3381).
 
 ## When it is wrong
-The order is certain. That it harms the run is not, so the confidence is strong: a run survives if no
-later replay reads the event. A run that is still open or was cancelled gets the severity error,
+The order is certain. That it harms the run is not, so the confidence is strong: a run survives if
+no later replay reads the event. A run that is still open or was cancelled gets the severity error,
 although nothing has failed yet. An entity that has only one creation, after its outcome, is not
 reported here but by orphan-step-event or orphan-wait-completed.
 
-Base rate: no finding in 1,256 runs of the corpora of real SDK logs, of which 1,137 completed. In the
-full collection of 1,830 runs the shape is known from world-postgres 4.2.4 only: it stood alone in 2
-corrupted runs, beside other faults in 3 more, and 1 run with it completed.
+Base rate: no finding in 1,256 runs of the corpora of real SDK logs, of which 1,137 completed. In
+the full collection of 1,830 runs the shape is known from world-postgres 4.2.4 only: it stood alone
+in 2 corrupted runs, beside other faults in 3 more, and 1 run with it completed.
 
 ## References
 Catalogue ids STP-001 and WAI-002. vercel/workflow#3381 (repeats of a closed entity are ignored),

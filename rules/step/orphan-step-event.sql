@@ -15,7 +15,8 @@ changed, and the run will most likely be failed as corrupt.
 ## Why it happens
 - A write was lost: the creation was acknowledged, but is not in the log.
 - The log was changed: rows were deleted, edited, merged or sorted by something other than event id.
-- A writer with a clock that runs ahead minted the creation's id behind the events that follow from it.
+- A writer with a clock that runs ahead minted the creation's id behind the events that follow from
+  it.
 - The tick that created the step worked on another history than the one that was kept.
 
 ## Example
@@ -37,9 +38,9 @@ Search for steps without a creation, or with a creation behind other events:
     GROUP BY ALL
     HAVING first_created IS NULL OR first_created > min(position);
 
-Then read the run in the world itself, by its id. If the creation is there, the export lost it. If it
-is not, look in the world's table of steps: a row of the step without a `step_created` means that the
-event was never committed.
+Then read the run in the world itself, by its id. If the creation is there, the export lost it. If
+it is not, look in the world's table of steps: a row of the step without a `step_created` means that
+the event was never committed.
 
 ## What to do
 - Export the run again and check it again, before anything else.

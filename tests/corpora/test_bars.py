@@ -9,7 +9,7 @@ from collections import Counter
 import pytest
 from corpora.conftest import NAMES
 
-NAMED = re.compile(r"\b(?:w?evnt|step|wait|hook)_[0-9A-Z]{26}\b")
+NAMED = re.compile(r"\b(?:evnt|wevt|step|wait|hook)_[0-9A-Z]{26}\b")
 
 
 def test_the_corpora_are_here() -> None:

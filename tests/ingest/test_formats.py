@@ -112,6 +112,14 @@ def test_a_blank_line_does_not_shift_the_lines_of_witnesses(tmp_path: Path) -> N
     assert [w["line"] for w in restart["witness"]] == [11, 13]
 
 
+def test_a_byte_order_mark_is_no_part_of_the_log(tmp_path: Path) -> None:
+    path = shape("ndjson", tmp_path)
+    path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
+    with audit(path) as result:
+        assert result.report["counts"]["rejects"] == 0
+        assert result.report["counts"]["events"] == len(corrupt_log().events)
+
+
 def test_a_witness_of_a_table_knows_its_row(tmp_path: Path) -> None:
     with audit(shape("postgres", tmp_path)) as result:
         restart = next(f for f in result.findings if f["rule"] == "step-restarted-after-outcome")
@@ -157,12 +165,9 @@ def test_a_folder_may_hold_a_mix(tmp_path: Path) -> None:
 
 def test_names_inside_an_archive_are_never_paths(tmp_path: Path) -> None:
     text = ndjson(corrupt_log().events, tmp_path / "log.ndjson").read_bytes()
-    archive = (
-        tar_with("../../outside.ndjson", text, tmp_path / "in" / "x.tar.gz")
-        if ((tmp_path / "in").mkdir() is None)
-        else None
-    )
-    assert archive is not None
+    inside = tmp_path / "inside"
+    inside.mkdir()
+    archive = tar_with("../../outside.ndjson", text, inside / "log.tar.gz")
     with audit(archive) as result:
         assert result.report["counts"]["events"] == len(corrupt_log().events)
     assert not (tmp_path.parent / "outside.ndjson").exists()

@@ -1,0 +1,168 @@
+"""`auditor check` as a user meets it: reports on stdout, words on stderr, honest exit codes."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from pathlib import Path
+
+import duckdb
+import pytest
+from logs import Log, entity, manifest, time, write
+
+from auditor import ExitCode, audit
+from auditor.check import engine
+
+
+def restarted(run: str = "wrun_" + "1" * 26) -> Log:
+    return Log(run).life("step", 0, "created", "started", "completed", "started", stepName="s")
+
+
+@pytest.fixture
+def corrupt(tmp_path: Path) -> Path:
+    return write(tmp_path / "corrupt.ndjson", restarted().events)
+
+
+@pytest.fixture
+def sound(tmp_path: Path) -> Path:
+    return write(tmp_path / "sound.ndjson", Log("wrun_" + "2" * 26).add("run_completed").events)
+
+
+@pytest.fixture
+def unreadable(tmp_path: Path) -> Path:
+    path = tmp_path / "unreadable.ndjson"
+    path.write_text("{oops\n")
+    return path
+
+
+def test_a_corrupt_log_is_exit_code_1_with_its_proof_on_stdout(auditor, corrupt) -> None:
+    done = auditor("check", corrupt)
+    assert done.returncode == ExitCode.FOUND
+    assert "step-restarted-after-outcome" in done.stdout
+    assert "follows its step_completed at #5" in done.stdout
+    assert done.stderr == ""
+
+
+def test_a_sound_log_is_exit_code_0(auditor, sound) -> None:
+    done = auditor("check", sound)
+    assert done.returncode == ExitCode.CLEAN
+    assert "not record fences" in done.stdout.replace("\n   ", "")
+
+
+def test_the_exit_code_is_the_worst_over_all_inputs_in_any_order(corrupt, sound, unreadable) -> None:
+    def code(*paths: Path) -> int:
+        with audit(*paths) as result:
+            return int(result.exit_code)
+
+    for paths in itertools.permutations([corrupt, sound, unreadable]):
+        assert code(*paths) == ExitCode.FOUND
+    for paths in itertools.permutations([sound, unreadable]):
+        assert code(*paths) == ExitCode.CANNOT_TELL
+    assert code(sound) == ExitCode.CLEAN
+
+
+@pytest.mark.parametrize("name", ["text", "json"])
+def test_the_exit_code_does_not_depend_on_the_format(auditor, corrupt, unreadable, name) -> None:
+    assert auditor("check", "--format", name, corrupt).returncode == ExitCode.FOUND
+    assert auditor("check", "--format", name, unreadable).returncode == ExitCode.CANNOT_TELL
+
+
+@pytest.mark.parametrize(
+    ("fail_on", "code"),
+    [("error", ExitCode.CLEAN), ("warning", ExitCode.FOUND), ("info", ExitCode.FOUND), ("never", ExitCode.CLEAN)],
+)
+def test_fail_on_names_the_lowest_severity_that_fails(auditor, tmp_path, fail_on, code) -> None:
+    log = Log().add("run_completed", fence=None)  # a dropped fence: a warning
+    path = write(tmp_path / "log.ndjson", manifest("fence"), log.events)
+    assert auditor("check", path, "--fail-on", fail_on).returncode == code
+
+
+def test_several_reports_come_from_one_run(auditor, corrupt, tmp_path) -> None:
+    done = auditor("check", corrupt, "--report", "json=out.json", "--report", "text=out.txt", "--format", "json")
+    assert json.loads((tmp_path / "out.json").read_text()) == json.loads(done.stdout)
+    assert "step-restarted-after-outcome" in (tmp_path / "out.txt").read_text()
+
+
+def test_save_keeps_an_audit_file_that_any_duckdb_reads(auditor, corrupt, tmp_path) -> None:
+    auditor("check", corrupt, "--save", "audit.duckdb")
+    with duckdb.connect(str(tmp_path / "audit.duckdb"), read_only=True) as con:
+        assert con.execute("SELECT DISTINCT rule FROM finding").fetchall() == [("step-restarted-after-outcome",)]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["audit.duckdb", "corrupt.ndjson"]
+
+
+def test_now_moves_what_is_overdue(auditor, tmp_path) -> None:
+    log = Log().add("wait_created", entity("wait", 0), data={"resumeAt": time(60)})
+    path = write(tmp_path / "log.ndjson", log.events)
+    assert auditor("check", path).returncode == ExitCode.CLEAN
+    assert auditor("check", path, "--now", time(119)).returncode == ExitCode.CLEAN
+    done = auditor("check", path, "--now", time(121))
+    assert done.returncode == ExitCode.FOUND
+    assert "orphaned-wait" in done.stdout
+
+
+def test_select_and_ignore_take_rules_and_groups_and_the_report_says_what_was_left_out(auditor, corrupt) -> None:
+    done = auditor("check", corrupt, "--ignore", "step")
+    assert done.returncode == ExitCode.CLEAN
+    assert "left out by --select or --ignore" in done.stdout
+    selected = json.loads(auditor("check", corrupt, "--select", "wait,late-creation", "--format", "json").stdout)
+    assert [rule["id"] for rule in selected["rules"]] == [
+        "duplicate-wait-created",
+        "late-creation",
+        "orphan-wait-completed",
+        "orphaned-wait",
+    ]
+
+
+def test_a_rule_that_reads_all_findings_is_not_evaluated_on_a_part_of_them(auditor, corrupt) -> None:
+    report = json.loads(auditor("check", corrupt, "--select", "replay", "--format", "json").stdout)
+    outcome = {rule["id"]: rule["outcome"] for rule in report["rules"]}
+    assert outcome["runtime-verdict-unexplained"] == "not_evaluated"
+
+
+def test_require_refuses_a_log_that_cannot_show_it(auditor, sound) -> None:
+    assert auditor("check", sound, "--require", "ordinals").returncode == ExitCode.CANNOT_TELL
+    done = auditor("check", sound, "--require", "fences")
+    assert done.returncode == ExitCode.CANNOT_TELL
+    assert "--require fences" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("args", "message"),
+    [
+        (["nothing-here"], "nothing-here: there is no such file or folder"),
+        (["{sound}", "--select", "step-restarted"], "did you mean step-restarted-after-outcome"),
+        (["{sound}", "--ignore", "zzz"], "`auditor rules` lists them"),
+        (["{sound}", "--report", "pdf=x"], "is not FMT=PATH"),
+        (["{sound}", "--report", "json"], "is not FMT=PATH"),
+        (["{sound}", "--report", "json=missing/x.json"], "no such folder"),
+        (["{sound}", "--save", "missing/x.duckdb"], "no such folder"),
+        (["{sound}", "--now", "yesterday"], "is not an ISO 8601 time"),
+        (["{sound}", "--fail-on", "fatal"], "'fatal' is not one of"),
+        ([], "Missing argument"),
+    ],
+)
+def test_misuse_is_exit_code_2_with_one_clear_sentence(auditor, sound, args, message) -> None:
+    done = auditor("check", *(arg.format(sound=sound) for arg in args))
+    assert done.returncode == ExitCode.ERROR
+    assert message in done.stderr.replace("\n", " ")
+    assert "Traceback" not in done.stderr
+    assert done.stdout == ""
+
+
+def test_a_rule_that_fails_leaves_no_run_judged(corrupt, sound, monkeypatch) -> None:
+    build = engine._findings_sql
+    broken = "late-creation"
+    monkeypatch.setattr(engine, "_findings_sql", lambda rule: "SELECT x" if rule.id == broken else build(rule))
+    with audit(sound) as result:
+        assert result.verdict == "cannot_tell"
+        assert result.exit_code == ExitCode.CANNOT_TELL
+        outcome = {rule["id"]: (rule["outcome"], rule["reason"]) for rule in result.report["rules"]}
+        assert outcome[broken][0] == "failed"
+        assert "x" in outcome[broken][1]
+    with audit(corrupt) as result:
+        assert result.verdict == "corrupt", "an error that is proven stays proven"
+
+
+def test_the_same_input_gives_the_same_report(corrupt) -> None:
+    with audit(corrupt) as one, audit(corrupt) as two:
+        assert one.report == two.report

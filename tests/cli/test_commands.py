@@ -1,0 +1,50 @@
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from auditor.check.catalogue import load
+from auditor.check.header import HEADINGS
+from auditor.schemas import NAMES
+
+README = (Path(__file__).parents[2] / "README.md").read_text("utf-8")
+
+
+def test_rules_lists_every_rule(auditor) -> None:
+    listed = auditor("rules").stdout
+    assert all(f"  {rule} " in listed for rule in load())
+    described = json.loads(auditor("rules", "--format", "json").stdout)
+    assert {rule["id"] for rule in described} == set(load())
+
+
+def test_explain_prints_the_whole_explanation(auditor) -> None:
+    done = auditor("explain", "stale-snapshot-write")
+    assert done.returncode == 0
+    assert re.findall("^## (.+)$", done.stdout, re.MULTILINE) == list(HEADINGS)
+    assert "needs       fences" in done.stdout
+
+
+def test_explain_of_an_unknown_rule_names_the_near_ones(auditor) -> None:
+    done = auditor("explain", "stale-write")
+    assert done.returncode == 2
+    assert "did you mean stale-snapshot-write" in done.stderr
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_schema_prints_the_contract(auditor, name) -> None:
+    printed = auditor("schema", name).stdout
+    assert printed.startswith("-- The audit file") if name == "audit" else json.loads(printed)["title"]
+
+
+def test_the_help_in_the_readme_is_the_help(auditor) -> None:
+    assert auditor("check", "--help").stdout.strip() in README
+
+
+def test_no_command_shows_a_traceback_on_nonsense(auditor) -> None:
+    for args in (["nonsense"], ["check", "--nonsense"], ["schema", "nonsense"]):
+        done = auditor(*args)
+        assert done.returncode == 2
+        assert "Traceback" not in done.stderr

@@ -1,0 +1,75 @@
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import click
+import pytest
+from logs import Log, entity, time, write
+
+from auditor import audit
+from auditor.report import text
+
+GOLDEN = Path(__file__).parent / "golden"
+SAMPLES = Path(__file__).parents[2] / "sample_logs"
+
+
+def rendered(path: Path, **options: bool) -> str:
+    with audit(path) as result:
+        return text.render(result, **options)
+
+
+@pytest.mark.parametrize("name", ["healthy-order", "stale-snapshot-write", "orphaned-wait", "dropped-fence"])
+def test_the_report_of_a_sample_log(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Golden files. To accept a change: `AUDITOR_ACCEPT=1 make check`, then read the difference."""
+    monkeypatch.chdir(SAMPLES)
+    produced = rendered(Path(f"{name}.ndjson"))
+    golden = GOLDEN / f"{name}.txt"
+    if "AUDITOR_ACCEPT" in os.environ:
+        golden.write_text(produced, "utf-8")
+    assert produced == golden.read_text("utf-8")
+
+
+@pytest.mark.parametrize("path", sorted(SAMPLES.iterdir()), ids=lambda path: path.name)
+def test_nothing_is_wider_than_80_columns(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    if path.name == "README.md":
+        return
+    monkeypatch.chdir(SAMPLES)
+    wide = [line for line in rendered(Path(path.name)).splitlines() if len(line) > text.WIDTH]
+    assert not wide
+
+
+def test_the_log_is_shown_around_each_witness(tmp_path: Path) -> None:
+    log = Log().life("step", 0, "created", "started", "completed", "started", "completed", stepName="s")
+    shown = rendered(write(tmp_path / "log.ndjson", log.events))
+    assert "  > #5    12:00:05.000 step_completed step#0   outcome\n" in shown
+    assert "  > #6    12:00:06.000 step_started   step#0   started again\n" in shown
+    assert "    #4    12:00:04.000 step_started   step#0\n" in shown
+    assert "    #3 " not in shown
+
+
+def test_what_a_log_says_cannot_reach_the_terminal_as_a_command(tmp_path: Path) -> None:
+    log = Log("wrun_\x1b[31mred\x07", workflow="w\x1b]0;title\x07\nnew line")
+    log.add("wait_created", entity("wait", 0), data={"resumeAt": time(3)}).add("\x1b[2Jclear", at=900)
+    shown = rendered(write(tmp_path / "log.ndjson", log.events))
+    assert "orphaned-wait" in shown
+    assert all(character.isprintable() or character == "\n" for character in shown)
+
+
+def test_colour_adds_nothing_but_colour(tmp_path: Path) -> None:
+    path = write(tmp_path / "log.ndjson", Log().events)
+    assert click.unstyle(rendered(path, colour=True)) == rendered(path)
+
+
+def test_what_was_not_evaluated_is_said_with_its_reason(tmp_path: Path) -> None:
+    shown = rendered(write(tmp_path / "log.ndjson", Log().events))
+    section = shown[shown.index("NOT EVALUATED") :]
+    assert "dropped-fence, stale-snapshot-write: the log does not record fences" in section
+
+
+def test_rejects_are_shown_with_file_and_line(tmp_path: Path) -> None:
+    path = write(tmp_path / "log.ndjson", Log().events)
+    path.write_text(path.read_text() + "{oops\n")
+    shown = rendered(path)
+    assert "! log.ndjson:3: not JSON" in shown
+    assert "1 unreadable row" in shown
