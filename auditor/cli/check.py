@@ -92,6 +92,7 @@ def _moment(_: click.Context, __: click.Parameter, value: str | None) -> dt.date
 @click.option(
     "--require",
     multiple=True,
+    metavar="CAPABILITY",
     type=click.Choice([capability.value for capability in Capability]),
     help="Exit with 3 unless every run has this capability; may be repeated.",
 )

@@ -29,8 +29,18 @@ _SNIFF = 1 << 16
 _LOG_SUFFIXES = (".ndjson", ".jsonl")
 """Names that promise a log: a file so called that is none is a reject, not a bystander."""
 
+_FENCE_NAMES = (
+    "fence",
+    "lastKnownEventId",
+    "asOfTimestamp",
+    "stateUpdatedAt",
+    "stateEventCount",
+    "eventCount",
+)
+"""The names a fence goes by, on an event or under its `params`."""
+
 _FIELD_CAPABILITY = {
-    "fence": Capability.FENCES,
+    **dict.fromkeys((*_FENCE_NAMES, "params"), Capability.FENCES),
     "refusal": Capability.REFUSALS,
     "entity": Capability.ENTITIES,
     "hash": Capability.HASHES,
@@ -267,9 +277,6 @@ def _manifest(start: bytes) -> dict[str, Any] | None:
     except (ValueError, RecursionError):
         return None
     return value if isinstance(value, dict) and value.get("record") == "manifest" else None
-
-
-_FENCE_NAMES = ("fence", "lastKnownEventId", "asOfTimestamp", "stateUpdatedAt", "stateEventCount")
 
 
 def _records_fences(path: Path) -> bool:

@@ -54,7 +54,8 @@ names another event should have been refused:
     FROM write
     WHERE role = 'decision' AND refusal_no IS NULL AND fence_kind = 'tail' AND fence_value <> tail;
 
-Every event that a decision write had not seen, without the rule's limits:
+Every event that a decision write had not seen. In a log without request ids that includes the
+siblings of its own batch:
 
     SELECT late.run_id, late.position, late.event_type, unseen.position AS unseen,
         unseen.event_type AS unseen_type
@@ -62,7 +63,7 @@ Every event that a decision write had not seen, without the rule's limits:
     JOIN write AS unseen ON unseen.run_id = late.run_id
         AND unseen.position > late.known AND unseen.position < late.position
     WHERE late.role = 'decision' AND late.fence_kind <> 'unfenced'
-        AND unseen.request_id IS DISTINCT FROM late.request_id
+        AND (unseen.request_id = late.request_id) IS NOT TRUE
         AND late.run_id IN (SELECT run_id FROM finding WHERE rule = 'stale-snapshot-write')
     ORDER BY ALL;
 

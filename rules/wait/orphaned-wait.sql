@@ -22,7 +22,8 @@ newest event that was read. It is never the clock of the machine that runs the a
 - The row of the wait was set to completed and the process died before the event was written. Every
   later completion is then refused as a duplicate (vercel/workflow#3081).
 - The one delayed message that wakes the run at `resumeAt` was lost or deduplicated away.
-- The wait was created by a stale tick. No replay reaches it, so none completes it.
+- The message was delivered, but the tick died before it wrote the completion, and nothing delivered
+  it again.
 
 ## Example
 The log was exported at 22:40:00.
@@ -59,11 +60,11 @@ Then export the run once more. If the `wait_completed` is there now, the wait wa
   row.
 - Let the writer tell a fence conflict from "already completed" by type, not by the text of a
   message, and decide again after a conflict.
-- Upgrade the core: lost wake-ups are addressed by vercel/workflow#3743.
+- Upgrade the core: vercel/workflow#3743 repairs one way to lose a wake-up.
 - `grace_seconds` (60 by default) can be raised where queues are slow.
 
 ## When it is wrong
-- The workers were stopped or paused. Then every due wait of the world is reported, and all of them
+- The workers were stopped or paused. Then every due wait of the world is reported, and most of them
   complete when the workers are back. A development server that was shut down looks like this.
 - The queue is more than the grace time late.
 - Nothing may depend on the wait: its branch lost a race and the run waits for a hook, for instance.

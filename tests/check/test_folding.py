@@ -1,0 +1,79 @@
+"""Consequences fold under their cause, and never under anything weaker."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from auditor.check.fingerprints import Seen, instance, pattern
+from auditor.check.folding import Foldable, fold
+from auditor.model.judgement import Confidence, Severity
+
+IMPLIES = {"cause": ["effect"], "effect": ["ripple"], "ripple": [], "stranger": []}
+
+
+def finding(no: int, rule: str, place: int, **more: Any) -> Foldable:
+    values = {"run_id": "run", "severity": Severity.ERROR, "confidence": Confidence.PROOF, **more}
+    return Foldable(no=no, rule=rule, place=place, **values)
+
+
+def test_an_effect_folds_under_the_cause_that_precedes_it() -> None:
+    assert fold([finding(1, "cause", 5), finding(2, "effect", 9)], IMPLIES) == {2: 1}
+
+
+def test_ripples_fold_under_the_first_cause() -> None:
+    found = [finding(1, "cause", 5), finding(2, "effect", 7), finding(3, "ripple", 9)]
+    assert fold(found, IMPLIES) == {2: 1, 3: 1}
+
+
+def test_the_root_is_the_least_place() -> None:
+    found = [finding(1, "cause", 8), finding(2, "cause", 5), finding(3, "effect", 9)]
+    assert fold(found, IMPLIES) == {3: 2}
+
+
+def test_a_later_cause_takes_an_effect_only_where_they_share_an_entity() -> None:
+    late, effect = finding(1, "cause", 9), finding(2, "effect", 5)
+    assert fold([late, effect], IMPLIES) == {}
+    shared = frozenset({"step_1"})
+    late, effect = finding(1, "cause", 9, entities=shared), finding(2, "effect", 5, entities=shared)
+    assert fold([late, effect], IMPLIES) == {2: 1}
+
+
+@pytest.mark.parametrize(
+    "weaker",
+    [{"severity": Severity.INFO}, {"confidence": Confidence.SUSPECT}, {"run_id": "another run"}],
+    ids=str,
+)
+def test_nothing_folds_under_a_weaker_finding_or_one_of_another_run(weaker: dict[str, Any]) -> None:
+    assert fold([finding(1, "cause", 5, **weaker), finding(2, "effect", 9)], IMPLIES) == {}
+
+
+def test_nothing_folds_without_an_implication() -> None:
+    assert fold([finding(1, "stranger", 5), finding(2, "effect", 9)], IMPLIES) == {}
+
+
+def test_findings_of_the_log_as_a_whole_stand_alone() -> None:
+    found = [finding(1, "cause", 0, run_id=None), finding(2, "effect", 0, run_id=None)]
+    assert fold(found, IMPLIES) == {}
+
+
+class TestFingerprints:
+    A = Seen("outcome", "step_completed:charge", "run/evnt_1/step_completed")
+    B = Seen("started again", "step_started:charge", "run/evnt_2/step_started")
+
+    def test_an_instance_is_its_rule_run_and_witnesses_in_any_order(self) -> None:
+        assert instance("r", "run", [self.A, self.B]) == instance("r", "run", [self.B, self.A])
+        assert instance("r", "run", [self.A]) != instance("r", "run", [self.A, self.B])
+        assert instance("r", "run", [self.A]) != instance("r", "other", [self.A])
+
+    def test_a_pattern_is_the_same_for_another_run_and_for_more_of_the_same_role(self) -> None:
+        again = Seen("started again", "step_started:charge", "run/evnt_3/step_started")
+        assert pattern("r", "w", [self.A, self.B]) == pattern("r", "w", [self.A, self.B, again])
+        assert pattern("r", "w", [self.A, self.B]) != pattern("r", "other", [self.A, self.B])
+        assert pattern("r", "w", [self.A]) != pattern("r", "w", [self.B])
+
+    def test_a_fingerprint_never_changes_by_accident(self) -> None:
+        """Baselines outlive versions: changing these values needs a new fingerprint version."""
+        assert instance("rule", "run", [self.A]) == "5f02459ae2df066dbb8e68115b887ccf"
+        assert pattern("rule", "workflow", [self.A]) == "6efda9a87bc61c7aa96af856e8fe139b"

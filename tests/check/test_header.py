@@ -1,0 +1,84 @@
+"""A malformed rule file is an error that names the file, the line and what is wrong."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from auditor.check.header import HEADINGS, parse
+from auditor.errors import RuleFileError
+from auditor.model.judgement import Severity
+
+DOCUMENT = "\n".join(f"## {heading}\ntext\n" for heading in HEADINGS)
+HEADER = "title: A title\nseverity: error\nconfidence: proof\nsince: 0.1.0"
+
+
+def rule_file(folder: Path, header: str = HEADER, document: str = DOCUMENT, name: str = "a-rule.sql") -> Path:
+    path = folder / name
+    path.write_text(f"/*\n{header}\n---\n{document}*/\nSELECT 1;\n")
+    return path
+
+
+def test_a_rule_is_its_file(tmp_path: Path) -> None:
+    group = tmp_path / "step"
+    group.mkdir()
+    rule = parse(rule_file(group))
+    assert (rule.id, rule.group, rule.title, rule.select) == ("a-rule", "step", "A title", "SELECT 1")
+
+
+def test_severity_may_depend_on_the_run(tmp_path: Path) -> None:
+    header = HEADER.replace("error", "\n  - {when: run.spec_version >= 7, is: info}\n  - {is: error}", 1)
+    rule = parse(rule_file(tmp_path, header))
+    assert [(case.when, case.severity) for case in rule.severity] == [
+        ("run.spec_version >= 7", Severity.INFO),
+        (None, Severity.ERROR),
+    ]
+    assert (rule.worst, rule.mildest) == (Severity.ERROR, Severity.INFO)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (("title: A title", ""), "no title"),
+        (("severity: error", "severity: fatal"), "severity is 'fatal', not one of error, warning, info"),
+        (("severity: error", "severity: []"), "neither a word nor a list"),
+        (("severity: error", "severity: [{when: x, is: info}]"), "only the last has none"),
+        (("severity: error", "severity: [{is: info}, {is: error}]"), "only the last has none"),
+        (("confidence: proof", "confidence: sure"), "confidence is 'sure'"),
+        (("since: 0.1.0", "since: 0.1.0\nneeds: [magic]"), "needs is 'magic', not one of complete"),
+        (("since: 0.1.0", "since: 0.1.0\nparams: {grace: {}}"), "param grace needs a numeric `default`"),
+        (("since: 0.1.0", "since: 0.1.0\nabout: everything"), "not log or runtime"),
+        (("since: 0.1.0", "since: 0.1.0\ncolour: red"), "unknown header key 'colour'"),
+        (("since: 0.1.0", "since: ["), "the header is not YAML"),
+    ],
+    ids=lambda value: str(value)[-30:],
+)
+def test_a_wrong_header_is_named(tmp_path: Path, change: tuple[str, str], message: str) -> None:
+    path = rule_file(tmp_path, HEADER.replace(*change))
+    with pytest.raises(RuleFileError, match=r"a-rule\.sql:\d+: ") as raised:
+        parse(path)
+    assert message in str(raised.value)
+
+
+def test_every_heading_must_be_there_in_its_order(tmp_path: Path) -> None:
+    with pytest.raises(RuleFileError, match=r":7: the headings must be: What it means / "):
+        parse(rule_file(tmp_path, document=DOCUMENT.replace("## When it is wrong\n", "")))
+
+
+def test_a_file_without_a_header_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "a-rule.sql"
+    path.write_text("SELECT 1")
+    with pytest.raises(RuleFileError, match=r":1: must be a /\* header"):
+        parse(path)
+
+
+def test_a_rule_id_is_kebab_case(tmp_path: Path) -> None:
+    with pytest.raises(RuleFileError, match="kebab-case"):
+        parse(rule_file(tmp_path, name="A_Rule.sql"))
+
+
+def test_the_version_changes_with_what_is_found_and_not_with_the_words(tmp_path: Path) -> None:
+    rule = parse(rule_file(tmp_path))
+    assert parse(rule_file(tmp_path, document=DOCUMENT.replace("text", "words"))).version == rule.version
+    assert parse(rule_file(tmp_path, HEADER.replace("proof", "strong"))).version != rule.version

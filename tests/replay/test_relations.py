@@ -1,0 +1,159 @@
+"""The derived relations: what a run is, what its log can show, and why its history is incomplete."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from logs import RUN, Log, entity, event_id, manifest, write
+from ulid import ULID
+
+from auditor import audit
+from auditor.model import ids
+from auditor.replay import relations
+
+
+@pytest.fixture(scope="module")
+def macros() -> duckdb.DuckDBPyConnection:
+    con = duckdb.connect()
+    con.execute("CREATE TABLE rule_param (rule VARCHAR, name VARCHAR, workflow VARCHAR, value DOUBLE)")
+    con.execute("CREATE TABLE meta (key VARCHAR, value VARCHAR)")
+    con.execute((Path(relations.__file__).parent / "10_macros.sql").read_text())
+    return con
+
+
+@settings(deadline=None)
+@given(time=st.integers(min_value=0, max_value=(1 << 48) - 1))
+def test_the_floor_of_a_millisecond_is_that_of_the_model(macros, time: int) -> None:
+    assert macros.execute("SELECT ulid_floor(?)", [time]).fetchall() == [(ids.ulid_floor(time),)]
+
+
+@settings(deadline=None)
+@given(
+    random=st.integers(min_value=0, max_value=(1 << 59) - 1), draws=st.integers(min_value=0, max_value=(1 << 40))
+)
+def test_ordinals_are_those_of_the_model(macros, random: int, draws: int) -> None:
+    first, later = (str(ULID(((5 << 80) | value).to_bytes(16, "big"))) for value in (random, random + draws))
+    assert ids.ordinal(f"wait_{later}", f"step_{first}") == draws
+    assert macros.execute("SELECT ulid_low(?) - ulid_low(?)", [later, first]).fetchall() == [(draws,)]
+
+
+def test_a_parameter_of_the_workflow_wins(macros) -> None:
+    macros.execute("DELETE FROM rule_param")
+    macros.execute("INSERT INTO rule_param VALUES ('r', 'grace', NULL, 60), ('r', 'grace', 'slow', 900)")
+    asked = "SELECT param('r', 'grace', 'slow'), param('r', 'grace', 'fast'), param('r', 'grace', NULL)"
+    assert macros.execute(asked).fetchall() == [(900, 60, 60)]
+
+
+def run_of(path: Path) -> dict[str, Any]:
+    with audit(path) as result:
+        cursor = result.con.execute("SELECT * FROM run")
+        names = [column[0] for column in cursor.description]
+        (row,) = cursor.fetchall()
+        return dict(zip(names, row, strict=True))
+
+
+def test_an_entity_has_its_ordinal_in_the_sequence_of_its_run(tmp_path: Path) -> None:
+    log = Log()
+    for kind, ordinal in (("hook", 0), ("wait", 2), ("step", 1), ("step", 33)):
+        log.add(f"{kind}_created", entity(kind, ordinal))
+    with audit(write(tmp_path / "log.ndjson", log.events)) as result:
+        found = result.con.execute("SELECT kind, ordinal FROM entity ORDER BY ordinal").fetchall()
+    assert found == [("hook", 0), ("step", 1), ("wait", 2), ("step", 33)]
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ["step_01KAP2D000AAAAAAAAAAAAAA00", "wait_01KAP2D001AAAAAAAAAAAAAA01"],  # another millisecond
+        ["step_01KAP2D000AAAAAAAAAAAAAA00", "wait_01KAP2D000AAAAZZAAAAAAAA01"],  # another sequence
+        ["step_00000000000000000000000001", "wait_00000000000000000000000002"],  # counters
+        ["step_first", "wait_second"],
+        # Two kinds on the very first draw: each kind draws from a sequence of its own.
+        ["step_01KAP2D000AAAAAAAAAAAAAA00", "wait_01KAP2D000AAAAAAAAAAAAAA00"],
+    ],
+    ids=["two times", "far apart", "digits", "names", "a sequence a kind"],
+)
+def test_ids_of_another_scheme_have_no_ordinals(tmp_path: Path, names: list[str]) -> None:
+    log = Log()
+    for name in names:
+        log.add(f"{name.split('_')[0]}_created", name)
+    path = write(tmp_path / "log.ndjson", log.events)
+    assert "ordinals" not in run_of(path)["capabilities"]
+    with audit(path) as result:
+        rules = {rule["id"]: rule["outcome"] for rule in result.report["rules"]}
+    assert rules["ordinal-collision"] == "not_evaluated"
+
+
+def positions(events: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [event | {"position": number} for number, event in enumerate(events, start=1)]
+
+
+HEAD = {"record": "head", "runId": RUN}
+
+
+@pytest.mark.parametrize(
+    ("records", "gap"),
+    [
+        (lambda log: log.events, None),
+        (lambda log: log.events[2:], "the export lacks its run_created and run_started"),
+        (lambda log: log.events[1:], None),  # an old run may start with run_started
+        (lambda log: positions(log.events), None),
+        (lambda log: [e for e in positions(log.events) if e["position"] != 3], "positions 1 to 5 should be there"),
+        (lambda log: [*log.events, HEAD | {"events": 5, "tail": event_id(5)}], None),
+        (lambda log: [*log.events, HEAD | {"events": 6}], "its head counts 6 events, 5 were exported"),
+        (lambda log: [*log.events, HEAD | {"events": 5, "tail": event_id(6)}], "its head names the tail"),
+        (lambda log: [HEAD | {"events": 5}], "none of its events was exported"),
+    ],
+)
+def test_a_gap_in_the_history_is_named(tmp_path: Path, records, gap: str | None) -> None:
+    log = Log().life("wait", 0, "created", "completed").add("run_completed")
+    path = write(tmp_path / "log.ndjson", manifest(), records(log))
+    run = run_of(path)
+    assert (run["gap"] or "").startswith(gap or "")
+    assert (run["gap"] is None) is (gap is None)
+    assert ("complete" in run["capabilities"]) is (gap is None)
+    with audit(path) as result:
+        assert result.runs[0]["log_verdict"] == ("sound" if gap is None else "cannot_tell")
+        assert [f["rule"] for f in result.findings] == ([] if gap is None else ["incomplete-export"])
+
+
+def test_a_run_that_only_its_stored_row_knows_is_in_the_report(tmp_path: Path) -> None:
+    row = {"record": "entity", "kind": "run", "runId": RUN, "status": "completed", "workflowName": "w"}
+    with audit(write(tmp_path / "log.ndjson", manifest("entity"), row)) as result:
+        (run,) = result.runs
+    assert (run["log_verdict"], run["status"], run["workflow"]) == ("cannot_tell", "completed", "w")
+
+
+def test_one_event_exported_twice_is_one_event(tmp_path: Path) -> None:
+    events = Log().add("run_completed").events
+    with audit(write(tmp_path / "log.ndjson", events, events[1:])) as result:
+        assert result.report["counts"]["events"] == 3
+        assert result.report["inputs"][0]["merged"] == 2
+        assert result.verdict == "sound"
+
+
+def test_other_content_under_one_id_is_kept(tmp_path: Path) -> None:
+    events = Log().life("wait", 0, "created").events
+    with audit(
+        write(tmp_path / "log.ndjson", events, [events[-1] | {"createdAt": "2026-01-01T00:00:00Z"}])
+    ) as result:
+        assert result.report["counts"]["events"] == 4
+
+
+@pytest.mark.parametrize(
+    ("core", "spec", "expected"),
+    [
+        ("4.2.4", 3, (False, False, True)),
+        ("4.8.9", 3, (True, False, True)),
+        ("5.0.0-beta.55", 7, (True, True, False)),
+        (None, 3, (None, False, True)),
+    ],
+)
+def test_a_run_knows_what_its_core_tolerates(tmp_path: Path, core, spec, expected) -> None:
+    run = run_of(write(tmp_path / "log.ndjson", Log(core=core, spec=spec).events))
+    assert (run["compares_resume_at"], run["tolerates_restart"], run["dies_of_late_creation"]) == expected
