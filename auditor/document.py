@@ -20,8 +20,8 @@ def build(con: duckdb.DuckDBPyConnection) -> dict[str, Any]:
         "audit": {
             "id": meta["audit"],
             "auditor": meta["auditor"],
-            "now": f"{meta['now'].replace(' ', 'T')}Z" if meta["now"] else None,
-            "now_source": meta["now_source"],
+            "now": _newest(con),
+            "now_source": "--now" if "now" in meta else "each log's own export time, else its newest event",
             "fail_on": meta["fail_on"],
             "not_selected": [name for name in meta["not_selected"].split(",") if name],
         },
@@ -56,6 +56,12 @@ def build(con: duckdb.DuckDBPyConnection) -> dict[str, Any]:
             """,
         ),
     }
+
+
+def _newest(con: duckdb.DuckDBPyConnection) -> str | None:
+    """The latest reference time of any run, ISO 8601."""
+    (newest,) = con.execute("SELECT strftime(max(now), '%Y-%m-%dT%H:%M:%S.%gZ') FROM run").fetchall()[0]
+    return str(newest) if newest is not None else None
 
 
 def _rank(verdict: str) -> int:

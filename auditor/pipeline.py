@@ -37,8 +37,8 @@ def run_audit(
 ) -> None:
     """Audit the logs at `paths` and leave the audit file at `target`.
 
-    `now` is the reference time for everything overdue (UTC); by default the newest manifest's `exportedAt`, else
-    the newest `createdAt` that was read. The file is written as `<target>.part` and renamed when complete.
+    `now` is the reference time for everything overdue (UTC); by default each export's own: its manifest's
+    `exportedAt`, else its newest `createdAt`. The file is written as `<target>.part` and renamed when complete.
 
     Raises UsageError for a path, rule or option that does not exist; what is wrong *inside* an input is part of
     the audit.
@@ -55,7 +55,8 @@ def run_audit(
             new_audit(part, Path(folder)) as con,
         ):
             _read(con, paths, Path(folder))
-            _set_now(con, now)
+            if now is not None:
+                _meta(con, now=now.astimezone(dt.UTC).replace(tzinfo=None).isoformat(sep=" "))
             derive(con)
             run_rules(con, rules, everything=len(rules) == len(catalogue))
             judge(con, rules)
@@ -79,18 +80,6 @@ def _read(con: duckdb.DuckDBPyConnection, paths: Sequence[str], scratch: Path) -
     reader.finish()
 
 
-def _set_now(con: duckdb.DuckDBPyConnection, now: dt.datetime | None) -> None:
-    """Write the reference time; never the wall clock, so that the same input gives the same report."""
-    if now is not None:
-        value, source = now.astimezone(dt.UTC).replace(tzinfo=None), "--now"
-    else:
-        exported = "SELECT max(CAST(TRY_CAST(manifest ->> '$.exportedAt' AS TIMESTAMPTZ) AS TIMESTAMP)) FROM input"
-        value, source = scalar(con, exported), "manifest"
-        if value is None:
-            value, source = scalar(con, "SELECT max(created_at) FROM event"), "newest event"
-    _meta(con, now=value.isoformat(sep=" ") if value is not None else None, now_source=source)
-
-
 def _describe(con: duckdb.DuckDBPyConnection, catalogue: dict[str, Rule], rules: Sequence[Rule]) -> None:
     chosen = {rule.id for rule in rules}
     ignored = ",".join(id for id in catalogue if id not in chosen)
@@ -109,7 +98,7 @@ def _identity(con: duckdb.DuckDBPyConnection) -> str:
         SELECT coalesce(string_agg(part, ',' ORDER BY part), '') FROM (
             SELECT concat_ws(':', run_id, events, tail, log_verdict) AS part FROM run JOIN verdict USING (run_id)
             UNION ALL SELECT concat_ws(':', rule, version) FROM rule
-            UNION ALL SELECT concat_ws(':', key, value) FROM meta WHERE key = 'now'
+            UNION ALL SELECT CAST(max(now) AS VARCHAR) FROM run
         )
     """
     return hashlib.sha256(str(scalar(con, judged)).encode()).hexdigest()[:16]

@@ -22,7 +22,7 @@ KEPT_WITNESSES = 1000
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What became of one rule."""
+    """What became of one rule. `reason` says why it failed, or why runs were skipped."""
 
     outcome: Outcome
     reason: str | None
@@ -66,8 +66,7 @@ def _evaluate(con: duckdb.DuckDBPyConnection, rule: Rule) -> Result:
     try:
         con.execute(_findings_sql(rule)).fetchall()
     except duckdb.Error as error:
-        reason = str(error).splitlines()[0]
-        return Result(Outcome.FAILED, reason, 0, evaluated + skipped, 0)
+        return Result(Outcome.FAILED, str(error).splitlines()[0], 0, evaluated + skipped, 0)
     found, unproven = con.execute(
         "SELECT count(*), count(*) FILTER (WHERE len(witness) = 0 OR because IS NULL) FROM found"
     ).fetchall()[0]
@@ -75,7 +74,8 @@ def _evaluate(con: duckdb.DuckDBPyConnection, rule: Rule) -> Result:
         return Result(Outcome.FAILED, "it gave a finding without a witness", 0, evaluated + skipped, 0)
     if found:
         _store(con, rule)
-    return Result(Outcome.FOUND if found else Outcome.HELD, None, evaluated, skipped, found)
+    reason = _why_not(con, rule) if skipped else None
+    return Result(Outcome.FOUND if found else Outcome.HELD, reason, evaluated, skipped, found)
 
 
 def _findings_sql(rule: Rule) -> str:
@@ -116,7 +116,7 @@ def _store(con: duckdb.DuckDBPyConnection, rule: Rule) -> None:
     first = int(scalar(con, "SELECT coalesce(max(finding_no), 0) FROM finding"))
     con.execute(
         f"""
-        CREATE OR REPLACE TEMP TABLE placed AS
+        CREATE OR REPLACE TEMP TABLE ranked AS
         WITH numbered AS (SELECT row_number() OVER () AS n, * FROM found),
         place AS (
             SELECT n, max("position") AS place
@@ -135,13 +135,13 @@ def _store(con: duckdb.DuckDBPyConnection, rule: Rule) -> None:
 
         INSERT INTO finding
         SELECT finding_no, {quoted(rule.id)}, run_id, severity, confidence, because, place, NULL, NULL, NULL
-        FROM placed;
+        FROM ranked;
 
         INSERT INTO witness
         SELECT finding_no, place_in_proof, w.role, w.record, w.no
         FROM (
             SELECT finding_no, unnest(witness) AS w, generate_subscripts(witness, 1) AS place_in_proof
-            FROM placed
+            FROM ranked
             WHERE finding_no <= {first + KEPT_WITNESSES}
         );
         """  # noqa: S608
@@ -149,14 +149,10 @@ def _store(con: duckdb.DuckDBPyConnection, rule: Rule) -> None:
 
 
 def _why_not(con: duckdb.DuckDBPyConnection, rule: Rule) -> str:
-    if not scalar(con, "SELECT count(*) FROM run"):
-        return "there is no run"
-    missing = [
-        CAPABILITY_MISSING[need]
-        for need in rule.needs
-        if not scalar(con, "SELECT count(*) FROM run WHERE list_contains(capabilities, ?)", need.value)
-    ]
-    return "; ".join(missing) or "no run has all of " + ", ".join(rule.needs)
+    """Which of the rule's needs some run lacks."""
+    lacking = "SELECT count(*) FROM run WHERE NOT list_contains(capabilities, ?)"
+    missing = [CAPABILITY_MISSING[need] for need in rule.needs if scalar(con, lacking, need.value)]
+    return "; ".join(missing) or "there is no run"
 
 
 def _row(rule: Rule, result: Result, seconds: float) -> list[object]:

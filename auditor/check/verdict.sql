@@ -4,8 +4,11 @@ INSERT INTO verdict
 WITH judged AS (
     SELECT
         run_id,
-        arg_min(rule, (place, rule)) FILTER (WHERE severity = 'error' AND confidence <> 'suspect') AS corrupt,
-        arg_min(rule, (place, rule)) FILTER (WHERE severity <> 'info' AND confidence = 'suspect') AS suspect
+        -- Named after its root; a folded finding is at most as grave, so it never decides.
+        arg_min(rule, (folded_under IS NOT NULL, place, rule))
+            FILTER (WHERE severity = 'error' AND confidence <> 'suspect') AS corrupt,
+        arg_min(rule, (folded_under IS NOT NULL, place, rule))
+            FILTER (WHERE severity <> 'info' AND confidence = 'suspect') AS suspect
     FROM finding JOIN rule USING (rule)
     WHERE about = 'log'
     GROUP BY run_id

@@ -1,8 +1,8 @@
 -- From the staged rows of one batch to the ingested tables; what lacks an identity becomes a reject.
 INSERT INTO reject
 SELECT
-    origin.source_id,
-    origin.line,
+    source_id,
+    line,
     run_id,
     CASE
         WHEN record NOT IN ('manifest', 'event', 'refusal', 'entity', 'head', 'run', 'step', 'hook', 'wait')
@@ -14,7 +14,7 @@ SELECT
         WHEN record = 'refusal' THEN 'eventType is missing'
         ELSE 'kind is not run, step, hook or wait'
     END
-FROM staged JOIN origin USING (row_no)
+FROM placed
 WHERE record <> 'manifest'
     AND CASE
         WHEN run_id IS NULL THEN TRUE
@@ -29,8 +29,8 @@ WHERE record <> 'manifest'
 
 INSERT INTO event
 SELECT
-    (SELECT count(*) FROM event) + row_number() OVER (),
-    origin.source_id, origin.line,
+    (SELECT coalesce(max(event_no), 0) FROM event) + row_no,
+    source_id, line,
     run_id, event_id, event_type, correlation_id, created_at, occurred_at, spec_version, resume_id,
     workflow_name, deployment_id, core_version, step_name, attempt, owner_message_id, resume_at, token_hash,
     conflicting_run_id, force_claimed_by, error_code,
@@ -38,35 +38,35 @@ SELECT
     payload_bytes, payload_sha256,
     "position", commit_seq, fence_kind, fence_value, fence_resolved, tail_at_commit,
     request_id, tick_id, writer_id, site, write_attempt, prev_hash, hash, data_sha256
-FROM staged JOIN origin USING (row_no)
+FROM placed
 LEFT JOIN corruption_report USING (row_no)
 WHERE record = 'event' AND run_id IS NOT NULL AND event_id IS NOT NULL AND event_type IS NOT NULL
     AND (created_text IS NULL OR created_at IS NOT NULL);
 
 INSERT INTO refusal
 SELECT
-    (SELECT count(*) FROM refusal) + row_number() OVER (),
-    origin.source_id, origin.line,
+    (SELECT coalesce(max(refusal_no), 0) FROM refusal) + row_no,
+    source_id, line,
     run_id, event_type, correlation_id, fence_kind, fence_value, tail_at_refusal, code,
     expected, actual, request_id, tick_id, writer_id, site, write_attempt, coalesce(refused_at, created_at)
-FROM staged JOIN origin USING (row_no)
+FROM placed
 WHERE record = 'refusal' AND run_id IS NOT NULL AND event_type IS NOT NULL;
 
 INSERT INTO entity_row
 SELECT
-    (SELECT count(*) FROM entity_row) + row_number() OVER (),
-    origin.source_id, origin.line,
+    (SELECT coalesce(max(entity_no), 0) FROM entity_row) + row_no,
+    source_id, line,
     entity_kind, run_id,
     CASE WHEN entity_kind <> 'run' THEN entity_id END,
     status, created_at, updated_at, started_at, completed_at, resume_at, spec_version, workflow_name,
     deployment_id, core_version, step_name, attempt, token_hash, error_code,
     signature, named_event_id, named_correlation_id
-FROM staged JOIN origin USING (row_no)
+FROM placed
 LEFT JOIN corruption_report USING (row_no)
 WHERE record IN ('entity', 'run', 'step', 'hook', 'wait') AND run_id IS NOT NULL
     AND entity_kind IN ('run', 'step', 'hook', 'wait');
 
 INSERT INTO head
-SELECT origin.source_id, origin.line, run_id, tail, events, hash
-FROM staged JOIN origin USING (row_no)
+SELECT source_id, line, run_id, tail, events, hash
+FROM placed
 WHERE record = 'head' AND run_id IS NOT NULL;

@@ -5,11 +5,12 @@ Archives are read front to back and never extracted; the names inside them are o
 
 from __future__ import annotations
 
+import io
 import tarfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import IO
+from typing import IO, Any
 
 from auditor.errors import InputError
 
@@ -52,6 +53,27 @@ def is_tar(path: Path) -> bool:
             return True
     except (tarfile.TarError, EOFError, OSError):
         return False
+
+
+class _Rejoined(io.RawIOBase):
+    """A stream whose first bytes have already been read."""
+
+    def __init__(self, start: bytes, rest: IO[bytes]) -> None:
+        self._start = io.BytesIO(start)
+        self._rest = rest
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        chunk = self._start.read(len(buffer)) or self._rest.read(len(buffer))
+        buffer[: len(chunk)] = chunk
+        return len(chunk)
+
+
+def rejoined(start: bytes, rest: IO[bytes]) -> IO[bytes]:
+    """A stream from its first bytes, already read, and what follows them."""
+    return io.BufferedReader(_Rejoined(start, rest))
 
 
 def _folder(root: Path) -> Iterator[Member]:

@@ -14,7 +14,9 @@ WITH copies AS (
 SELECT event_no, source_id FROM copies WHERE copy > 1;
 
 UPDATE input SET merged = (
-    SELECT count(*) FROM repeated JOIN source USING (source_id) WHERE source.input_id = input.input_id
+    SELECT count(*)
+    FROM repeated JOIN source USING (source_id) JOIN export USING (export_id)
+    WHERE export.input_id = input.input_id
 );
 
 DELETE FROM event WHERE event_no IN (SELECT event_no FROM repeated);

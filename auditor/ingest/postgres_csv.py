@@ -34,6 +34,8 @@ _STREAMS = frozenset({"stream_id", "data", "eof"})
 
 def table_of(header: str) -> str | None:
     """What a CSV holds by its first line: `event`, `run`, `step`, `hook`, `wait`, `stream`, or None."""
+    if "," not in header or header.startswith(("{", "[")):
+        return None
     columns = set(next(csv.reader([header]), []))
     for record, needed in _TABLES.items():
         if needed <= columns:

@@ -1,5 +1,12 @@
+-- A time in UTC. Text that ends in Z, as the SDK writes it, is read without the time zone machinery.
+CREATE OR REPLACE TEMP MACRO utc(text) AS CASE
+    WHEN suffix(text, 'Z') THEN TRY_CAST(text AS TIMESTAMP)
+    ELSE CAST(TRY_CAST(text AS TIMESTAMPTZ) AS TIMESTAMP)
+END;
+
 -- One vectorised read of a file of JSON objects onto the canonical columns. Payloads end here: of each only
 -- the size and the digest go on. $path: the file. $record: what every row is, or 'log' if the row says it.
+-- The rowid of `staged` is the place of a row in its file.
 CREATE OR REPLACE TEMP TABLE staged AS
 WITH raw AS (
     SELECT
@@ -51,15 +58,14 @@ WITH raw AS (
 )
 
 SELECT
-    row_number() OVER () AS row_no,
     CASE WHEN $record <> 'log' THEN $record ELSE coalesce(record, 'event') END AS record,
     nullif(runId, '') AS run_id,
     nullif(eventId, '') AS event_id,
     nullif(eventType, '') AS event_type,
     nullif(correlationId, '') AS correlation_id,
     createdAt AS created_text,
-    CAST(TRY_CAST(createdAt AS TIMESTAMPTZ) AS TIMESTAMP) AS created_at,
-    CAST(TRY_CAST(occurredAt AS TIMESTAMPTZ) AS TIMESTAMP) AS occurred_at,
+    utc(createdAt) AS created_at,
+    utc(occurredAt) AS occurred_at,
     TRY_CAST(specVersion AS INTEGER) AS spec_version,
     resumeId AS resume_id,
     coalesce(eventData.workflowName, workflowName) AS workflow_name,
@@ -69,7 +75,7 @@ SELECT
     coalesce(eventData.stepName, stepName) AS step_name,
     TRY_CAST(coalesce(eventData.attempt, attempt) AS INTEGER) AS attempt,
     eventData.ownerMessageId AS owner_message_id,
-    CAST(TRY_CAST(coalesce(eventData.resumeAt, resumeAt) AS TIMESTAMPTZ) AS TIMESTAMP) AS resume_at,
+    utc(coalesce(eventData.resumeAt, resumeAt)) AS resume_at,
     substr(sha256(coalesce(eventData.token, token)), 1, 16) AS token_hash,
     eventData.conflictingRunId AS conflicting_run_id,
     eventData.forceClaimedBy AS force_claimed_by,
@@ -114,13 +120,13 @@ SELECT
     code,
     expected,
     actual,
-    CAST(TRY_CAST("at" AS TIMESTAMPTZ) AS TIMESTAMP) AS refused_at,
+    utc("at") AS refused_at,
     tail,
     TRY_CAST(events AS BIGINT) AS events,
     CASE WHEN $record = 'log' THEN "kind" ELSE $record END AS entity_kind,
     status,
     coalesce(stepId, hookId, regexp_extract(waitId, '(wait_[^-]+)$', 1), correlationId) AS entity_id,
-    CAST(TRY_CAST(updatedAt AS TIMESTAMPTZ) AS TIMESTAMP) AS updated_at,
-    CAST(TRY_CAST(startedAt AS TIMESTAMPTZ) AS TIMESTAMP) AS started_at,
-    CAST(TRY_CAST(completedAt AS TIMESTAMPTZ) AS TIMESTAMP) AS completed_at
+    utc(updatedAt) AS updated_at,
+    utc(startedAt) AS started_at,
+    utc(completedAt) AS completed_at
 FROM raw;

@@ -8,7 +8,6 @@ and digest. A file that the vectorised reader refuses is cleaned row by row and 
 from __future__ import annotations
 
 import mmap
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -96,30 +95,29 @@ def _stage(con: duckdb.DuckDBPyConnection, batch: Batch) -> int:
 
 
 def _place(con: duckdb.DuckDBPyConnection, batch: Batch) -> None:
-    """Give every staged row its source and line (relation `origin`)."""
+    """Give every staged row its number in the file, its source and its line (relation `placed`)."""
     if batch.origins is None:
-        con.execute(
-            f"""
-            CREATE OR REPLACE TEMP VIEW origin AS
-            SELECT row_no, {batch.source_id} AS source_id, row_no AS line FROM staged
-            """  # noqa: S608
-        )
-        return
-    arrow = pa.table(
-        {
+        origin, join = f"{batch.source_id} AS source_id, row_no AS line", ""
+    else:
+        rows = {
             "row_no": pa.array(range(1, len(batch.origins) + 1), pa.int64()),
             "source_id": pa.array([origin.source_id for origin in batch.origins], pa.int32()),
             "line": pa.array([origin.line for origin in batch.origins], pa.int64()),
         }
-    )
-    replace_temp(con, "origin_rows", arrow)
-    con.execute("CREATE OR REPLACE TEMP VIEW origin AS SELECT * FROM origin_rows")
+        replace_temp(con, "origin", pa.table(rows))
+        origin, join = "source_id, line", "JOIN origin USING (row_no)"
+    con.execute(
+        f"""
+        CREATE OR REPLACE TEMP VIEW placed AS
+        SELECT *, {origin} FROM (SELECT rowid + 1 AS row_no, * FROM staged) {join}
+        """  # noqa: S608
+    ).fetchall()
 
 
 def _explain_failures(con: duckdb.DuckDBPyConnection) -> None:
     """Read the stored errors of failed runs: rare rows, and no work for SQL."""
     failed = con.execute(
-        "SELECT row_no, error_json, error_code FROM staged WHERE error_json IS NOT NULL"
+        "SELECT row_no, error_json, error_code FROM placed WHERE error_json IS NOT NULL"
     ).fetchall()
     reports = [(row_no, runtime_error.parse(error, code)) for row_no, error, code in failed]
     found = [(row_no, report) for row_no, report in reports if report is not None]
@@ -179,18 +177,19 @@ def _rows(batch: Batch) -> Iterator[tuple[bytes, Origin]]:
                 yield raw, Origin(batch.source_id, line)
 
 
-def lines_with(path: Path, keys: Sequence[str]) -> Iterator[bytes]:
-    """The lines of a file that hold any of the JSON keys, in order; skims the rest without parsing it."""
+def lines_with(path: Path, key: str) -> Iterator[bytes]:
+    """The lines of a file that hold a JSON key, in order; skims the rest without parsing it."""
     if path.stat().st_size == 0:
         return
-    pattern = re.compile("|".join(f'"{re.escape(key)}"' for key in keys).encode())
+    text = f'"{key}"'.encode()
     with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as view:
-        at = 0
-        while (match := pattern.search(view, at)) is not None:
-            start = view.rfind(b"\n", 0, match.start()) + 1
-            end = view.find(b"\n", match.end())
-            at = end if end >= 0 else len(view)
-            yield view[start:at]
+        at = view.find(text)
+        while at >= 0:
+            start = view.rfind(b"\n", 0, at) + 1
+            end = view.find(b"\n", at)
+            end = end if end >= 0 else len(view)
+            yield view[start:end]
+            at = view.find(text, end)
 
 
 @cache

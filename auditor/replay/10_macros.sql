@@ -15,9 +15,6 @@ CREATE MACRO param(rule_id, param_name, of_workflow) AS (
     WHERE rule = rule_id AND name = param_name
 );
 
--- The reference time of the audit; never the wall clock.
-CREATE MACRO audit_now() AS (SELECT CAST(value AS TIMESTAMP) FROM meta WHERE key = 'now');
-
 -- model/lifecycle.py core_rank: '4.8.9' -> 4008009999, '5.0.0-beta.55' -> 5000000055.
 CREATE MACRO core_rank(version) AS CASE
     WHEN regexp_matches(version, '^\d+\.\d+\.\d+') THEN

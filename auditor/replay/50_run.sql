@@ -1,5 +1,5 @@
 -- run: one row a run, with what it is (workflow, versions, status), what its log can show (capabilities), why
--- its history is incomplete (gap) and what its core's replay tolerates (one column a row of TOLERANCES).
+-- its history is incomplete (gap), the reference time for what is overdue (now) and what its core's replay tolerates (one column a row of TOLERANCES).
 CREATE TABLE run AS
 WITH known AS (
     SELECT run_id FROM event
@@ -88,10 +88,35 @@ ordinals AS (
     SELECT run_id, bool_and(ordinal IS NOT NULL) AS ordinals FROM entity GROUP BY run_id
 ),
 
+-- Which exports hold (a part of) a run.
+held AS (
+    SELECT DISTINCT run_id, export_id
+    FROM (SELECT DISTINCT run_id, source_id FROM event) JOIN source USING (source_id)
+),
+
 recorded AS (
-    SELECT run_id, list_distinct(flatten(list(DISTINCT records))) AS records
-    FROM (SELECT DISTINCT run_id, input_id FROM event JOIN source USING (source_id)) JOIN input USING (input_id)
+    SELECT run_id, list_distinct(flatten(list(records))) AS records
+    FROM held JOIN export USING (export_id)
     GROUP BY run_id
+),
+
+-- The reference time of an export: what its manifest says, else its newest event; never the wall clock.
+dated AS (
+    SELECT
+        export_id,
+        coalesce(
+            (SELECT CAST(value AS TIMESTAMP) FROM meta WHERE key = 'now'),
+            any_value(CAST(TRY_CAST(manifest ->> '$.exportedAt' AS TIMESTAMPTZ) AS TIMESTAMP)),
+            max(newest)
+        ) AS now
+    FROM export
+    LEFT JOIN source USING (export_id)
+    LEFT JOIN (SELECT source_id, max(created_at) AS newest FROM event GROUP BY source_id) USING (source_id)
+    GROUP BY export_id
+),
+
+clock AS (
+    SELECT run_id, max(now) AS now FROM held JOIN dated USING (export_id) GROUP BY run_id
 ),
 
 headed AS (
@@ -102,23 +127,23 @@ own_rejects AS (
     SELECT run_id, count(*) AS rejects FROM reject WHERE run_id IS NOT NULL GROUP BY run_id
 ),
 
--- A reject whose run is unknown may belong to any run of its input.
+-- A reject whose run is unknown may belong to any run of its export.
 stray_rejects AS (
     SELECT run_id, sum(rejects) AS rejects
     FROM (
-        SELECT input_id, count(*) AS rejects
+        SELECT export_id, count(*) AS rejects
         FROM reject JOIN source USING (source_id)
         WHERE run_id IS NULL
-        GROUP BY input_id
+        GROUP BY export_id
     )
-    JOIN (SELECT DISTINCT run_id, input_id FROM event JOIN source USING (source_id)) USING (input_id)
+    JOIN held USING (export_id)
     GROUP BY run_id
 ),
 
 -- An input that broke off: what was lost may belong to any run that was read from it.
 broken_inputs AS (
     SELECT DISTINCT run_id, problem
-    FROM event JOIN source USING (source_id) JOIN input USING (input_id)
+    FROM held JOIN export USING (export_id) JOIN input USING (input_id)
     WHERE problem IS NOT NULL
 ),
 
@@ -138,7 +163,7 @@ joined AS (
         terminal_position,
         terminal_type,
         coalesce(seen.events, 0) AS events,
-        first_position, last_position, first_event_no, last_event_no, seen.tail, last_created_at,
+        first_position, last_position, first_event_no, last_event_no, seen.tail, last_created_at, clock.now,
         CASE WHEN slots THEN 'slot' WHEN ulids THEN 'ulid' ELSE 'unknown' END AS id_scheme,
         positioned = seen.events AS positions_recorded,
         completion_has_resume_at,
@@ -159,7 +184,7 @@ joined AS (
             WHEN seen.events IS NULL THEN 'none of its events was exported'
             WHEN own_rejects.rejects > 0 THEN format('{} of its rows could not be read', own_rejects.rejects)
             WHEN stray_rejects.rejects > 0
-                THEN format('{} unreadable rows of this input may belong to it', stray_rejects.rejects)
+                THEN format('{} unreadable rows of its export may belong to it', stray_rejects.rejects)
             WHEN broken_inputs.problem IS NOT NULL THEN 'its input broke off while it was read'
             WHEN beginnings = 0 THEN 'the export lacks its run_created and run_started'
             WHEN positioned = seen.events AND (first_position <> 1 OR last_position <> seen.events)
@@ -179,6 +204,7 @@ joined AS (
     LEFT JOIN failed USING (run_id)
     LEFT JOIN ordinals USING (run_id)
     LEFT JOIN recorded USING (run_id)
+    LEFT JOIN clock USING (run_id)
     LEFT JOIN headed USING (run_id)
     LEFT JOIN own_rejects USING (run_id)
     LEFT JOIN stray_rejects USING (run_id)

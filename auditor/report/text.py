@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Iterable, Iterator, Sequence
+from pathlib import PurePosixPath
 from typing import Any
 
 import click
@@ -27,6 +28,11 @@ _MEANING = {
     Verdict.SUSPECT: "something is odd, nothing is proven",
     Verdict.SOUND: "no rule that could be evaluated found anything against it",
 }
+_LEGEND = (
+    "How to read a proof: #7 is the 7th event of its run, > marks the events that prove the finding, step#3 is "
+    "the step that drew the run's id number 3 (counted from 0), [fence #5] means that the write was sent on "
+    "condition that the log ended at #5."
+)
 _COLOUR = {
     "error": "red",
     "warning": "yellow",
@@ -81,6 +87,9 @@ def _head(report: dict[str, Any], paint: _painter) -> Iterator[str]:
         if number or verdict in (Verdict.CORRUPT, Verdict.SOUND):
             word = verdict.replace("_", " ")
             yield f"{number:>7}  {paint(f'{word:<11}', verdict)}  {_MEANING[Verdict(verdict)]}"
+    if counts["findings"]["error"] + counts["findings"]["warning"]:
+        yield ""
+        yield from _wrapped(_LEGEND, "")
 
 
 def _findings(audit: Audit, paint: _painter) -> Iterator[str]:
@@ -109,7 +118,9 @@ def _findings(audit: Audit, paint: _painter) -> Iterator[str]:
 
 def _finding(audit: Audit, finding: dict[str, Any]) -> Iterator[str]:
     if finding["run_id"] is not None:
-        yield f"  run {plain(finding['run_id'])}"
+        workflow = next(run["workflow"] for run in audit.runs if run["run_id"] == finding["run_id"])
+        yield f"  run {plain(finding['run_id'])}  {plain(_short(workflow))}".rstrip()
+        yield from _wrapped(f"in {plain(_export(finding['witness'][0]))}", "      ", "         ")
     yield from _wrapped(finding["because"], "  ")
     yield ""
     witnesses: dict[str, dict[int, str]] = {}
@@ -129,6 +140,14 @@ def _finding(audit: Audit, finding: dict[str, Any]) -> Iterator[str]:
     ]
     if folded:
         yield from _wrapped(f"explains {_many(len(folded), 'more finding')}: {_tally(folded)}", "    ")
+
+
+def _export(witness: dict[str, Any]) -> str:
+    """The log that a witness is part of: its file, or the folder that holds its `events/`."""
+    if witness["line"] is not None:
+        return str(witness["source"])
+    folder = PurePosixPath(witness["source"]).parent.parent
+    return folder.as_posix() if folder.name else str(witness["source"])
 
 
 def _log(audit: Audit, run_id: str, roles: dict[int, str]) -> Iterator[str]:
@@ -231,9 +250,10 @@ def _not_evaluated(report: dict[str, Any]) -> Iterator[str]:
         yield from _wrapped(
             f"{names}: {'failed: ' if rules[0]['outcome'] == 'failed' else ''}{reason}", "  ", "    "
         )
-    for rule in partly:
-        runs = f"{rule['skipped_runs']} of {rule['skipped_runs'] + rule['evaluated_runs']} runs"
-        yield from _wrapped(f"{rule['id']}: not on {runs}, which lack what it needs", "  ", "    ")
+    for (reason, skipped), rules in _grouped(partly, "reason", "skipped_runs"):
+        names = ", ".join(rule["id"] for rule in rules)
+        runs = f"{skipped} of {skipped + rules[0]['evaluated_runs']} runs"
+        yield from _wrapped(f"{names}: not on {runs}: {reason}", "  ", "    ")
     if left_out:
         yield from _wrapped(f"left out by --select or --ignore: {', '.join(left_out)}", "  ", "    ")
 
@@ -243,7 +263,8 @@ def _inputs(report: dict[str, Any]) -> Iterator[str]:
     yield "INPUTS"
     for row in report["inputs"]:
         facts = [_many(row["events"], "event")]
-        facts += [f"{row[key]} {key}" for key in ("refusals", "merged", "skipped") if row[key]]
+        facts += [_many(row["refusals"], "refusal")] if row["refusals"] else []
+        facts += [f"{row[key]} {key}" for key in ("merged", "skipped") if row[key]]
         facts += [_many(row["rejects"], "unreadable row")] if row["rejects"] else []
         kind = f" ({row['format']})" if row["format"] else ""
         yield from _wrapped(f"{plain(row['path'])}{kind}: {', '.join(facts)}", "  ", "    ")
@@ -263,7 +284,7 @@ def _foot(report: dict[str, Any]) -> Iterator[str]:
     yield from _wrapped(f"exit code {report['exit_code']}: {report['exit_because']}", "")
     found = next((rule["id"] for rule in report["rules"] if rule["outcome"] == "found"), None)
     if found:
-        yield f"`auditor explain {_first_rule(report) or found}` says what a finding means and what to do."
+        yield f"auditor explain {_first_rule(report) or found}: what it means, what to do"
 
 
 def _first_rule(report: dict[str, Any]) -> str | None:

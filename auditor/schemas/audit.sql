@@ -8,25 +8,32 @@ CREATE TABLE meta (
     value VARCHAR
 );
 
--- What was read. An input is what the user named; a source is one file in it (a member, for an archive).
+-- What was read. An input is what the user named. An export is one log in it: a world-local folder, a set of
+-- tables, a file of JSON lines; what a format can show is a property of the export. A source is one file of it.
 CREATE TABLE input (
     input_id INTEGER PRIMARY KEY,
     path VARCHAR NOT NULL,          -- as the user wrote it
-    format VARCHAR,                 -- world-local | postgres-csv | auditor.log/v1 | null: unreadable
+    format VARCHAR,                 -- of its exports, joined by ' + '; null: no log was found in it
     events BIGINT NOT NULL,
     entities BIGINT NOT NULL,
     refusals BIGINT NOT NULL,
     rejects BIGINT NOT NULL,
     merged BIGINT NOT NULL,         -- rows equal to one already read
     skipped BIGINT NOT NULL,        -- files left aside on purpose (*.json.tmp.*, streams, locks)
-    records VARCHAR[] NOT NULL,     -- capabilities that this input's format records
-    manifest JSON,                  -- the manifest of an auditor.log/v1, else null
-    problem VARCHAR                 -- why nothing could be read of it, else null
+    problem VARCHAR                 -- why it could not be read, or not to its end; else null
+);
+CREATE TABLE export (
+    export_id INTEGER PRIMARY KEY,
+    input_id INTEGER NOT NULL,
+    name VARCHAR NOT NULL,          -- relative to the input; '' for the input itself
+    format VARCHAR,                 -- world-local | postgres-csv | auditor.log/v1 | null: not recognised
+    records VARCHAR[] NOT NULL,     -- capabilities that the format records
+    manifest JSON                   -- the manifest of an auditor.log/v1, else null
 );
 CREATE TABLE source (
     source_id INTEGER PRIMARY KEY,
-    input_id INTEGER NOT NULL,
-    name VARCHAR NOT NULL           -- relative to the input; the input's own path for a single file
+    export_id INTEGER NOT NULL,
+    name VARCHAR NOT NULL           -- relative to the input
 );
 
 -- Ingested tables ------------------------------------------------------------------------------------------
@@ -140,7 +147,7 @@ CREATE TABLE head (
 CREATE TABLE reject (
     source_id INTEGER NOT NULL,
     line BIGINT,
-    run_id VARCHAR,                 -- null: may belong to any run of its input
+    run_id VARCHAR,                 -- null: may belong to any run of its export
     reason VARCHAR NOT NULL
 );
 
@@ -177,7 +184,7 @@ CREATE TABLE rule (
     title VARCHAR NOT NULL,
     about VARCHAR NOT NULL,         -- log | runtime: only findings about the log change its verdict
     outcome VARCHAR NOT NULL,       -- held | found | not_evaluated | failed
-    reason VARCHAR,                 -- why it was not evaluated or failed
+    reason VARCHAR,                 -- why it failed, or why runs were skipped
     evaluated_runs BIGINT NOT NULL,
     skipped_runs BIGINT NOT NULL,
     findings BIGINT NOT NULL,       -- exact, also where witnesses were not kept

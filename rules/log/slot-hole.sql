@@ -100,7 +100,7 @@ SELECT
         [witness('after the hole', event_no)]
     ) AS witness,
     run.status <> 'running'
-        OR created_at < audit_now() - to_seconds(param('slot-hole', 'grace_seconds', run.workflow)) AS settled,
+        OR created_at < run.now - to_seconds(param('slot-hole', 'grace_seconds', run.workflow)) AS settled,
     format(
         'Slot{} {} {} missing: the log {} slot {} at #{}.',
         CASE WHEN slot - previous_slot = 2 THEN '' ELSE 's' END,

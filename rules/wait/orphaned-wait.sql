@@ -39,7 +39,7 @@ One hour later #7 is still the last event of the run.
 Open waits of open runs, the longest overdue first, and what the world's own row says of them (null
 where the export has no such row):
 
-    SELECT entity.run_id, entity.correlation_id, event.resume_at, audit_now() AS reference_time,
+    SELECT entity.run_id, entity.correlation_id, event.resume_at, run.now AS reference_time,
         entity_row.status AS row_status
     FROM entity
     JOIN run USING (run_id)
@@ -90,7 +90,7 @@ SELECT
     format(
         '{}, created at #{}, was due at {}; {} later nothing has completed it, and the run is still open.',
         short_id(entity.correlation_id), first_created, strftime(event.resume_at, '%Y-%m-%d %H:%M:%S'),
-        to_seconds(CAST(floor(date_diff('millisecond', event.resume_at, audit_now()) / 1000) AS BIGINT))
+        to_seconds(CAST(floor(date_diff('millisecond', event.resume_at, run.now) / 1000) AS BIGINT))
     ) AS because
 FROM entity
 JOIN run USING (run_id)
@@ -99,4 +99,4 @@ JOIN event ON event.event_no = created.event_no
 WHERE entity.kind = 'wait'
     AND first_closed IS NULL
     AND run.status = 'running'
-    AND event.resume_at < audit_now() - to_seconds(param('orphaned-wait', 'grace_seconds', run.workflow));
+    AND event.resume_at < run.now - to_seconds(param('orphaned-wait', 'grace_seconds', run.workflow));

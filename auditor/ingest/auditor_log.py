@@ -1,0 +1,89 @@
+"""auditor.log/v1, and bare events of the SDK: one JSON object a line."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from auditor.ingest.staging import lines_with
+from auditor.model.judgement import Capability
+
+SCHEMA = "auditor.log/v1"
+
+_FENCE_NAMES = (
+    "fence",
+    "lastKnownEventId",
+    "asOfTimestamp",
+    "stateUpdatedAt",
+    "stateEventCount",
+    "eventCount",
+)
+"""The names a fence goes by, on an event or under its `params`."""
+
+_FIELD_CAPABILITY = {
+    **dict.fromkeys((*_FENCE_NAMES, "params"), Capability.FENCES),
+    "refusal": Capability.REFUSALS,
+    "entity": Capability.ENTITIES,
+    "hash": Capability.HASHES,
+    "eventData": Capability.DIGESTS,
+    "dataSha256": Capability.DIGESTS,
+}
+"""What a manifest's `fields` say about the capabilities of its log."""
+
+
+def first_line(start: bytes) -> str:
+    """The first line that is not blank, without a byte order mark."""
+    first = next((line for line in start.removeprefix(b"\xef\xbb\xbf").split(b"\n") if line.strip()), b"")
+    return first.decode("utf-8", "replace").strip()
+
+
+def is_log(start: bytes) -> bool:
+    """Whether a file holds one JSON object a line, by its first bytes; a first line that is broken may count."""
+    first = first_line(start)
+    if not first.startswith("{") or first == "{":
+        return False
+    try:
+        value = json.loads(first)
+    except (ValueError, RecursionError):
+        return b'"runId"' in start or b'"record"' in start
+    return "runId" in value or "record" in value
+
+
+def manifest_of(start: bytes) -> dict[str, Any] | None:
+    """The manifest at the head of a log, if it has one."""
+    try:
+        value = json.loads(first_line(start))
+    except (ValueError, RecursionError):
+        return None
+    return value if isinstance(value, dict) and value.get("record") == "manifest" else None
+
+
+def recorded(manifest: Mapping[str, Any] | None, path: Path) -> set[Capability]:
+    """What the log at `path` records: what its manifest says, or what the keys of its lines show."""
+    if manifest is None:
+        return {Capability.FENCES} if _records_fences(path) else set()
+    fields = manifest.get("fields")
+    names = {name for name in fields if isinstance(name, str)} if isinstance(fields, list) else set()
+    records = {_FIELD_CAPABILITY[name] for name in names & _FIELD_CAPABILITY.keys()}
+    return records | {Capability.ALL_RUNS} if manifest.get("allRuns") is True else records
+
+
+def _records_fences(path: Path) -> bool:
+    """Whether events without a manifest carry the key of a fence, be its value null or not.
+
+    The key may also stand inside a payload, so a line that mentions it is looked at before it counts.
+    """
+    return any(_is_fence(line, name) for name in _FENCE_NAMES for line in lines_with(path, name))
+
+
+def _is_fence(line: bytes, name: str) -> bool:
+    try:
+        value = json.loads(line)
+    except (ValueError, RecursionError):
+        return False
+    if not isinstance(value, dict):
+        return False
+    params = value.get("params")
+    return name in value or (isinstance(params, dict) and name in params)
