@@ -67,7 +67,7 @@ class Audit:
         cursor = self.con.execute(
             """
             SELECT
-                log."position", log.event_id, log.event_type, log.correlation_id, log.created_at,
+                log."position", log.event_id, log.event_type, log.role, log.correlation_id, log.created_at,
                 coalesce(log.kind || coalesce('#' || ordinal, ''), '') AS entity,
                 event.step_name, event.resume_at, event.fence_kind, event.fence_value, known
             FROM log

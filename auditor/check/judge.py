@@ -124,7 +124,9 @@ def exit_code(
     for capability in require:
         if scalar(con, "SELECT runs < all_runs FROM capability WHERE name = ?", capability.value):
             return ExitCode.CANNOT_TELL, f"--require {capability}: not every run has it"
-    return ExitCode.CLEAN, "nothing at or above --fail-on, and every run was judged"
+    if fail_on is None:
+        return ExitCode.CLEAN, "every run was judged; with --fail-on never no finding counts"
+    return ExitCode.CLEAN, f"every run was judged, and no finding is at or above {fail_on}"
 
 
 def _count(con: duckdb.DuckDBPyConnection, rows: str) -> int:

@@ -5,8 +5,12 @@ Archives are read front to back and never extracted; the names inside them are o
 
 from __future__ import annotations
 
+import bz2
+import gzip
 import io
+import lzma
 import tarfile
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -92,15 +96,52 @@ def _folder(root: Path) -> Iterator[Member]:
 def _tar(path: Path) -> Iterator[Member]:
     expanded = 0
     try:
-        with tarfile.open(path, "r|*") as archive:
-            for info in archive:
-                if not info.isfile():
-                    continue
-                expanded += info.size
-                if expanded > MAX_EXPANDED:
-                    raise InputError(str(path), f"expands to more than {MAX_EXPANDED // 1024**3} GiB")
-                stream = archive.extractfile(info)
-                if stream is not None:
-                    yield Member(info.name, stream)
-    except (tarfile.TarError, EOFError, OSError) as error:
+        with _decompressed(path) as raw:
+            watched = _Watched(raw)
+            stream = io.BufferedReader(watched)
+            with tarfile.open(fileobj=stream, mode="r|") as archive:
+                for info in archive:
+                    if not info.isfile():
+                        continue
+                    expanded += info.size
+                    if expanded > MAX_EXPANDED:
+                        raise InputError(str(path), f"expands to more than {MAX_EXPANDED // 1024**3} GiB")
+                    content = archive.extractfile(info)
+                    if content is not None:
+                        yield Member(info.name, content)
+            while stream.read(1 << 20):
+                pass
+            if watched.end != bytes(tarfile.BLOCKSIZE):
+                # Cut off between two members, it would read as a shorter archive; a whole one ends in zeros.
+                raise InputError(str(path), "the archive is damaged or cut off: its end is missing")
+    except (tarfile.TarError, EOFError, OSError, zlib.error, lzma.LZMAError) as error:
         raise InputError(str(path), f"the archive is damaged or cut off: {error}") from None
+
+
+def _decompressed(path: Path) -> gzip.GzipFile | bz2.BZ2File | lzma.LZMAFile | io.BufferedReader:
+    with path.open("rb") as file:
+        magic = file.read(6)
+    if magic.startswith(b"\x1f\x8b"):
+        return gzip.open(path)
+    if magic.startswith(b"BZh"):
+        return bz2.open(path)
+    if magic.startswith(b"\xfd7zXZ"):
+        return lzma.open(path)
+    return path.open("rb")
+
+
+class _Watched(io.RawIOBase):
+    """A stream that remembers the end of what was read from it."""
+
+    def __init__(self, raw: io.BufferedIOBase) -> None:
+        self._raw = raw
+        self.end = b""
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        chunk = self._raw.read(len(buffer))
+        buffer[: len(chunk)] = chunk
+        self.end = (self.end + chunk)[-tarfile.BLOCKSIZE :]
+        return len(chunk)

@@ -6,12 +6,14 @@ Everything that comes from a log is untrusted: control characters are replaced b
 from __future__ import annotations
 
 import textwrap
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import PurePosixPath
 from typing import Any
 
 import click
 
+from auditor.model.events import WriteRole
 from auditor.model.judgement import Severity, Verdict
 from auditor.result import Audit
 
@@ -29,10 +31,11 @@ _MEANING = {
     Verdict.SOUND: "no rule that could be evaluated found anything against it",
 }
 _LEGEND = (
-    "How to read a proof: #7 is the 7th event of its run, > marks the events that prove the finding, step#3 is "
-    "the step that drew the run's id number 3 (counted from 0), [fence #5] means that the write was sent on "
-    "condition that the log ended at #5."
+    "How to read a proof: #7 is the 7th event of its run; > marks the events that prove the finding; step#3 is "
+    "the step that drew the run's id number 3 (counted from 0); [#5] means that the write was sent on condition "
+    "that the log ended at #5, [-] that it was sent without one."
 )
+_ASIDE = {"merged": "repeated row", "skipped": "other file"}
 _COLOUR = {
     "error": "red",
     "warning": "yellow",
@@ -93,19 +96,18 @@ def _head(report: dict[str, Any], paint: _painter) -> Iterator[str]:
 
 
 def _findings(audit: Audit, paint: _painter) -> Iterator[str]:
-    """Errors and warnings: grouped by rule, each with the log around its witness."""
+    """Errors and warnings by rule, the rule that explains most first, each with the log around its witness."""
     standing = [
         finding
         for finding in audit.report["findings"]
         if finding["folded_under"] is None and finding["severity"] != Severity.INFO
     ]
-    totals = {rule["id"]: rule for rule in audit.report["rules"]}
-    for rule, group in _grouped(standing, "severity", "rule"):
-        severity = group[0]["severity"]
-        runs = len({finding["run_id"] for finding in group if finding["run_id"]})
+    titles = {rule["id"]: rule["title"] for rule in audit.report["rules"]}
+    for (severity, rule), group in _by_weight(audit.report, standing):
         yield "-" * WIDTH
-        yield f"{paint(severity.upper(), severity)}  {rule[1]}  ({group[0]['confidence']})"
-        yield from _wrapped(totals[rule[1]]["title"], "  ")
+        yield f"{paint(severity.upper(), severity)}  {rule}  ({group[0]['confidence']})"
+        yield from _wrapped(titles[rule], "  ")
+        runs = len({finding["run_id"] for finding in group if finding["run_id"]})
         yield f"  {_many(len(group), 'finding')} in {_many(runs, 'run')}"
         for _, alike in _grouped(group, "pattern"):
             for finding in alike[:SHOWN_EACH]:
@@ -114,6 +116,18 @@ def _findings(audit: Audit, paint: _painter) -> Iterator[str]:
             if len(alike) > SHOWN_EACH:
                 yield ""
                 yield f"  ... and {len(alike) - SHOWN_EACH} more of the same pattern"
+
+
+def _by_weight(report: dict[str, Any], findings: Sequence[dict[str, Any]]) -> list[tuple[Any, Any]]:
+    """Findings by severity and rule; within a severity, those that explain most others first."""
+    folded = Counter(finding["folded_under"] for finding in report["findings"])
+
+    def weight(group: tuple[Any, list[dict[str, Any]]]) -> tuple[int, int, str]:
+        (severity, rule), rows = group
+        explained = sum(folded[row["fingerprint"]["instance"]] for row in rows)
+        return -Severity(severity).rank, -explained, rule
+
+    return sorted(_grouped(findings, "severity", "rule"), key=weight)
 
 
 def _finding(audit: Audit, finding: dict[str, Any]) -> Iterator[str]:
@@ -153,33 +167,36 @@ def _export(witness: dict[str, Any]) -> str:
 def _log(audit: Audit, run_id: str, roles: dict[int, str]) -> Iterator[str]:
     """The log around the witnesses; a `>` marks each of them and says what it shows."""
     wanted = {at + step for at in roles for step in range(-CONTEXT, CONTEXT + 1)}
+    events = audit.events(run_id, sorted(wanted))
+    fenced = any(event["fence_kind"] for event in events)
     last = None
-    for event in audit.events(run_id, sorted(wanted)):
+    for event in events:
         at = event["position"]
         if last is not None and at > last + 1:
             yield "         ..."
         last = at
         time = event["created_at"].strftime("%H:%M:%S.%f")[:12] if event["created_at"] else ""
-        fence = f"  [{_fence(event)}]" if event["fence_kind"] else ""
         mark = ">" if at in roles else " "
         line = f"  {mark} #{at:<4} {time:<12} {plain(event['event_type']):<14} {plain(event['entity']):<8}"
-        yield f"{line} {roles.get(at, '')}{fence}".rstrip()
+        fence = f" {_fence(event):<6}" if fenced else ""
+        name = f" ({plain(event['step_name']).rsplit('//', 1)[-1]})" if event["step_name"] else ""
+        yield f"{line}{fence} {roles.get(at, '')}{name}"[:WIDTH].rstrip()
 
 
 def _fence(event: dict[str, Any]) -> str:
-    if event["fence_kind"] == "unfenced":
-        return "unfenced"
-    return f"fence #{event['known']}" if event["known"] is not None else "fence unknown"
+    if event["fence_kind"] == "unfenced" or event["fence_kind"] is None:
+        return "[-]" if event["role"] == WriteRole.DECISION or event["fence_kind"] else ""
+    return f"[#{event['known']}]" if event["known"] is not None else "[?]"
 
 
 def _places(witnesses: Iterable[dict[str, Any]]) -> Iterator[str]:
     """Where the witnesses stand in what was read: ids, and file and line where a file holds many of them."""
     yield ""
-    for witness in witnesses:
-        name = plain(witness["event_id"] or witness["correlation_id"] or witness["run_id"] or "")
-        place = f", {plain(witness['source'])}:{witness['line']}" if witness["line"] is not None else ""
+    for witness in sorted(witnesses, key=lambda row: (row["run_id"] or "", row["position"] or 0)):
+        ids = [plain(name) for name in (witness["event_id"], witness["correlation_id"]) if name]
+        place = [f"{plain(witness['source'])}:{witness['line']}"] if witness["line"] is not None else []
         label = f"#{witness['position']}" if witness["position"] is not None else witness["record"]
-        yield from _wrapped(f"{label} {name}{place}", "    ", hanging="       ")
+        yield from _wrapped(f"{label:<4} {' '.join(ids + place)}", "    ", hanging="         ")
 
 
 def _notes(report: dict[str, Any], paint: _painter) -> Iterator[str]:
@@ -220,7 +237,7 @@ def _short(workflow: str | None) -> str:
 
 def _runtime(run: dict[str, Any]) -> str:
     if run["runtime_verdict"] == "none":
-        return f"runtime: no verdict, {run['status']}"
+        return "runtime: still running"
     return f"runtime: {run['runtime_verdict']}"
 
 
@@ -264,7 +281,7 @@ def _inputs(report: dict[str, Any]) -> Iterator[str]:
     for row in report["inputs"]:
         facts = [_many(row["events"], "event")]
         facts += [_many(row["refusals"], "refusal")] if row["refusals"] else []
-        facts += [f"{row[key]} {key}" for key in ("merged", "skipped") if row[key]]
+        facts += [f"{_many(row[key], noun)}" for key, noun in _ASIDE.items() if row[key]]
         facts += [_many(row["rejects"], "unreadable row")] if row["rejects"] else []
         kind = f" ({row['format']})" if row["format"] else ""
         yield from _wrapped(f"{plain(row['path'])}{kind}: {', '.join(facts)}", "  ", "    ")
@@ -276,19 +293,17 @@ def _inputs(report: dict[str, Any]) -> Iterator[str]:
     if len(report["rejects"]) > SHOWN_RUNS:
         yield f"    ! ... and {len(report['rejects']) - SHOWN_RUNS} more unreadable rows"
     now = report["audit"]["now"]
-    yield from _wrapped(f"overdue is measured at {now} ({report['audit']['now_source']})", "  ", "    ")
+    latest = "" if report["audit"]["now_source"] == "--now" else "; the latest of these is"
+    yield from _wrapped(f"overdue is measured at {report['audit']['now_source']}{latest} {now}", "  ", "    ")
 
 
 def _foot(report: dict[str, Any]) -> Iterator[str]:
     yield "-" * WIDTH
     yield from _wrapped(f"exit code {report['exit_code']}: {report['exit_because']}", "")
-    found = next((rule["id"] for rule in report["rules"] if rule["outcome"] == "found"), None)
-    if found:
-        yield f"auditor explain {_first_rule(report) or found}: what it means, what to do"
-
-
-def _first_rule(report: dict[str, Any]) -> str | None:
-    return next((str(finding["rule"]) for finding in report["findings"]), None)
+    shown = [f for f in report["findings"] if f["folded_under"] is None]
+    if shown:
+        (_, rule), _ = _by_weight(report, shown)[0]
+        yield f"auditor explain {rule}: what it means, what to do"
 
 
 def _grouped(rows: Sequence[dict[str, Any]], *keys: str) -> Iterator[tuple[tuple[Any, ...], list[dict[str, Any]]]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tarfile
 from pathlib import Path
 from typing import Any
 
@@ -155,17 +156,40 @@ def test_an_empty_folder_is_never_green(tmp_path: Path) -> None:
         assert result.exit_code == ExitCode.CANNOT_TELL
 
 
-def test_an_archive_that_breaks_off_keeps_what_was_read_and_is_not_green(tmp_path: Path) -> None:
-    logs = [Log(f"wrun_{number:026d}").add("run_completed") for number in range(300)]
+@pytest.mark.parametrize("lost", [1, 8, 500, 2000, 5000])
+def test_an_archive_that_breaks_off_keeps_what_was_read_and_is_not_green(tmp_path: Path, lost: int) -> None:
+    logs = [Log(f"wrun_{number:026d}").add("run_completed") for number in range(100)]
     events = [event for log in logs for event in log.events]
     archive = tar_gz(world_local(events, tmp_path / "world"), tmp_path / "world.tar.gz")
-    archive.write_bytes(archive.read_bytes()[:-2000])
+    archive.write_bytes(archive.read_bytes()[:-lost])
     with audit(archive) as result:
         (row,) = result.report["inputs"]
         assert "damaged or cut off" in row["problem"]
-        assert 0 < row["events"] < len(events)
+        assert 0 < row["events"] <= len(events)
         assert {run["log_verdict"] for run in result.runs} == {"cannot_tell"}
         assert result.exit_code == ExitCode.CANNOT_TELL
+
+
+def test_a_tar_cut_off_between_two_members_is_not_green(tmp_path: Path) -> None:
+    log = world_local(Log().add("run_completed").events, tmp_path / "world")
+    archive = tmp_path / "world.tar"
+    with tarfile.open(archive, "w") as tar:
+        for path in sorted((log / "events").iterdir()):
+            tar.add(path, f"events/{path.name}")
+        whole = tar.offset
+    archive.write_bytes(archive.read_bytes()[:whole])
+    with audit(archive) as result:
+        assert "damaged or cut off" in result.report["inputs"][0]["problem"]
+        assert result.verdict == "cannot_tell"
+
+
+@pytest.mark.parametrize("mode", ["w", "w:gz", "w:bz2", "w:xz"])
+def test_a_whole_tar_of_any_compression_is_sound(tmp_path: Path, mode: str) -> None:
+    archive = tmp_path / "log.tar"
+    with tarfile.open(archive, mode) as tar:
+        tar.add(ndjson(Log().add("run_completed").events, tmp_path / "log.ndjson"), "log.ndjson")
+    with audit(archive) as result:
+        assert result.verdict == "sound"
 
 
 def test_a_promised_log_that_is_none_is_a_reject_in_a_folder(tmp_path: Path) -> None:

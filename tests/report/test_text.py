@@ -42,9 +42,9 @@ def test_nothing_is_wider_than_80_columns(path: Path, monkeypatch: pytest.Monkey
 def test_the_log_is_shown_around_each_witness(tmp_path: Path) -> None:
     log = Log().life("step", 0, "created", "started", "completed", "started", "completed", stepName="s")
     shown = rendered(write(tmp_path / "log.ndjson", log.events))
-    assert "  > #5    12:00:05.000 step_completed step#0   outcome\n" in shown
-    assert "  > #6    12:00:06.000 step_started   step#0   started again\n" in shown
-    assert "    #4    12:00:04.000 step_started   step#0\n" in shown
+    assert "  > #5    12:00:05.000 step_completed step#0   outcome (s)\n" in shown
+    assert "  > #6    12:00:06.000 step_started   step#0   started again (s)\n" in shown
+    assert "    #4    12:00:04.000 step_started   step#0    (s)\n" in shown
     assert "    #3 " not in shown
 
 
