@@ -51,17 +51,17 @@ def scalar(con: duckdb.DuckDBPyConnection, sql: str, *values: Any) -> Any:
 
 def insert(con: duckdb.DuckDBPyConnection, table: str, arrow: pa.Table) -> None:
     """Append columns to a table of the same shape."""
-    con.register("arrow_rows", arrow)
-    try:
-        con.execute(f"INSERT INTO {table} SELECT * FROM arrow_rows").fetchall()  # noqa: S608
-    finally:
-        con.unregister("arrow_rows")
+    _with_rows(con, arrow, f"INSERT INTO {table} SELECT * FROM arrow_rows")
 
 
 def replace_temp(con: duckdb.DuckDBPyConnection, table: str, arrow: pa.Table) -> None:
     """Make a temporary table of these columns."""
+    _with_rows(con, arrow, f"CREATE OR REPLACE TEMP TABLE {table} AS SELECT * FROM arrow_rows")
+
+
+def _with_rows(con: duckdb.DuckDBPyConnection, arrow: pa.Table, sql: str) -> None:
     con.register("arrow_rows", arrow)
     try:
-        con.execute(f"CREATE OR REPLACE TEMP TABLE {table} AS SELECT * FROM arrow_rows").fetchall()  # noqa: S608
+        con.execute(sql).fetchall()
     finally:
         con.unregister("arrow_rows")

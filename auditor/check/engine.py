@@ -47,7 +47,7 @@ def run_rules(con: duckdb.DuckDBPyConnection, rules: Sequence[Rule], *, everythi
             result = _evaluate(con, rule) if everything or not reads_findings else _left_out(con)
             rows.append(_row(rule, result, time.perf_counter() - started))
         if rows:
-            con.executemany(f"INSERT INTO rule VALUES ({', '.join('?' * len(rows[0]))})", rows)  # noqa: S608
+            con.executemany(f"INSERT INTO rule VALUES ({', '.join('?' * len(rows[0]))})", rows)
 
 
 def _left_out(con: duckdb.DuckDBPyConnection) -> Result:
@@ -58,7 +58,7 @@ def _left_out(con: duckdb.DuckDBPyConnection) -> Result:
 def _evaluate(con: duckdb.DuckDBPyConnection, rule: Rule) -> Result:
     needs = _list(rule.needs)
     evaluated, skipped = con.execute(
-        f"SELECT count(*) FILTER (has), count(*) FILTER (NOT has) "  # noqa: S608
+        f"SELECT count(*) FILTER (has), count(*) FILTER (NOT has) "
         f"FROM (SELECT list_has_all(capabilities, {needs}) AS has FROM run)"
     ).fetchall()[0]
     if not evaluated:
@@ -96,7 +96,7 @@ def _findings_sql(rule: Rule) -> str:
         ) AS finding
         LEFT JOIN run ON run.run_id = finding.run_id
         WHERE finding.run_id IS NULL OR list_has_all(run.capabilities, {_list(rule.needs)})
-    """  # noqa: S608
+    """
 
 
 def _arms(cases: Sequence[SeverityCase]) -> str:
@@ -144,7 +144,7 @@ def _store(con: duckdb.DuckDBPyConnection, rule: Rule) -> None:
             FROM ranked
             WHERE finding_no <= {first + KEPT_WITNESSES}
         );
-        """  # noqa: S608
+        """
     ).fetchall()
 
 

@@ -130,7 +130,7 @@ def exit_code(
 
 
 def _count(con: duckdb.DuckDBPyConnection, rows: str) -> int:
-    return int(scalar(con, f"SELECT count(*) FROM {rows}"))  # noqa: S608
+    return int(scalar(con, f"SELECT count(*) FROM {rows}"))
 
 
 def _plural(number: int, noun: str) -> str:

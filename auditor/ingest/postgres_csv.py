@@ -12,6 +12,7 @@ import csv
 import datetime as dt
 import io
 import json
+import math
 from collections.abc import Callable, Iterator
 from typing import IO, Any
 
@@ -174,5 +175,5 @@ def _plain(value: Any) -> Any:
         case str() | bool() | int() | None:
             return value
         case float():
-            return value if value == value and abs(value) != float("inf") else None  # noqa: PLR0124
+            return value if math.isfinite(value) else None
     return None if value is cbor2.undefined else str(value)

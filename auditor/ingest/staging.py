@@ -110,7 +110,7 @@ def _place(con: duckdb.DuckDBPyConnection, batch: Batch) -> None:
         f"""
         CREATE OR REPLACE TEMP VIEW placed AS
         SELECT *, {origin} FROM (SELECT rowid + 1 AS row_no, * FROM staged) {join}
-        """  # noqa: S608
+        """
     ).fetchall()
 
 
@@ -134,7 +134,7 @@ def _explain_failures(con: duckdb.DuckDBPyConnection) -> None:
 
 def _distribute(con: duckdb.DuckDBPyConnection) -> Counts:
     def rows_of(table: str) -> int:
-        return int(scalar(con, f"SELECT count(*) FROM {table}"))  # noqa: S608
+        return int(scalar(con, f"SELECT count(*) FROM {table}"))
 
     tables = ("event", "entity_row", "refusal", "reject")
     before = [rows_of(table) for table in tables]

@@ -45,78 +45,28 @@ class Move:
 STEP, WAIT, HOOK = EntityKind.STEP, EntityKind.WAIT, EntityKind.HOOK
 ABSENT, CREATED, ACTIVE, CLOSED = Stage.ABSENT, Stage.CREATED, Stage.ACTIVE, Stage.CLOSED
 
+_TWICE = {CREATED: "duplicate-step-created", ACTIVE: "duplicate-step-created", CLOSED: "late-creation"}
+_START = {ABSENT: "orphan-step-event", CLOSED: "step-restarted-after-outcome"}
+_OUTCOME = {ABSENT: "orphan-step-event", CLOSED: "conflicting-step-outcomes"}
+_ENDED = {ABSENT: "orphan-wait-completed", CLOSED: "duplicate-wait-completed"}
+_HOOK = "orphan-hook-event"
+
+# fmt: off
 LIFECYCLE: tuple[Move, ...] = (
-    Move(
-        STEP,
-        EventType.STEP_CREATED,
-        CREATED,
-        {
-            CREATED: "duplicate-step-created",
-            ACTIVE: "duplicate-step-created",
-            CLOSED: "late-creation",
-        },
-    ),
-    Move(
-        STEP,
-        EventType.STEP_STARTED,
-        ACTIVE,
-        {ABSENT: "orphan-step-event", CLOSED: "step-restarted-after-outcome"},
-    ),
-    Move(
-        STEP,
-        EventType.STEP_RETRYING,
-        ACTIVE,
-        {ABSENT: "orphan-step-event", CLOSED: "step-restarted-after-outcome"},
-    ),
-    Move(
-        STEP,
-        EventType.STEP_COMPLETED,
-        CLOSED,
-        {ABSENT: "orphan-step-event", CLOSED: "conflicting-step-outcomes"},
-    ),
-    Move(
-        STEP,
-        EventType.STEP_FAILED,
-        CLOSED,
-        {ABSENT: "orphan-step-event", CLOSED: "conflicting-step-outcomes"},
-    ),
-    Move(
-        WAIT,
-        EventType.WAIT_CREATED,
-        CREATED,
-        {CREATED: "duplicate-wait-created", CLOSED: "late-creation"},
-    ),
-    Move(
-        WAIT,
-        EventType.WAIT_COMPLETED,
-        CLOSED,
-        {ABSENT: "orphan-wait-completed", CLOSED: "duplicate-wait-completed"},
-    ),
-    Move(
-        HOOK,
-        EventType.HOOK_CREATED,
-        CREATED,
-        {CREATED: "orphan-hook-event", ACTIVE: "orphan-hook-event", CLOSED: "orphan-hook-event"},
-    ),
-    Move(
-        HOOK,
-        EventType.HOOK_RECEIVED,
-        ACTIVE,
-        {ABSENT: "orphan-hook-event", CLOSED: "delivery-after-disposal"},
-    ),
-    Move(
-        HOOK,
-        EventType.HOOK_DISPOSED,
-        CLOSED,
-        {ABSENT: "orphan-hook-event", CLOSED: "orphan-hook-event"},
-    ),
-    Move(
-        HOOK,
-        EventType.HOOK_CONFLICT,
-        CLOSED,
-        {CREATED: "self-hook-conflict", ACTIVE: "self-hook-conflict"},
-    ),
+    #    kind  event type                reaches   the stage before -> what it is accused of
+    Move(STEP, EventType.STEP_CREATED,   CREATED, _TWICE),
+    Move(STEP, EventType.STEP_STARTED,   ACTIVE,  _START),
+    Move(STEP, EventType.STEP_RETRYING,  ACTIVE,  _START),
+    Move(STEP, EventType.STEP_COMPLETED, CLOSED,  _OUTCOME),
+    Move(STEP, EventType.STEP_FAILED,    CLOSED,  _OUTCOME),
+    Move(WAIT, EventType.WAIT_CREATED,   CREATED, {CREATED: "duplicate-wait-created", CLOSED: "late-creation"}),
+    Move(WAIT, EventType.WAIT_COMPLETED, CLOSED,  _ENDED),
+    Move(HOOK, EventType.HOOK_CREATED,   CREATED, {CREATED: _HOOK, ACTIVE: _HOOK, CLOSED: _HOOK}),
+    Move(HOOK, EventType.HOOK_RECEIVED,  ACTIVE,  {ABSENT: _HOOK, CLOSED: "delivery-after-disposal"}),
+    Move(HOOK, EventType.HOOK_DISPOSED,  CLOSED,  {ABSENT: _HOOK, CLOSED: _HOOK}),
+    Move(HOOK, EventType.HOOK_CONFLICT,  CLOSED,  {CREATED: "self-hook-conflict", ACTIVE: "self-hook-conflict"}),
 )
+# fmt: on
 
 _BY_TYPE = {move.event_type: move for move in LIFECYCLE}
 

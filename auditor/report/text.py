@@ -49,7 +49,7 @@ _COLOUR = {
 
 def render(audit: Audit, *, colour: bool = False) -> str:
     """The report as text; `colour` adds ANSI colours to severities and verdicts, never meaning."""
-    paint = _painter(colour)
+    paint = _Paint(colour)
     report = audit.report
     sections = [
         _head(report, paint),
@@ -69,7 +69,7 @@ def plain(text: Any) -> str:
     return "".join(c if c.isprintable() else "\ufffd" for c in str(text))
 
 
-class _painter:  # noqa: N801 - used as a function
+class _Paint:
     def __init__(self, colour: bool) -> None:
         self._colour = colour
 
@@ -77,7 +77,7 @@ class _painter:  # noqa: N801 - used as a function
         return click.style(text, fg=_COLOUR[word], bold=True) if self._colour else text
 
 
-def _head(report: dict[str, Any], paint: _painter) -> Iterator[str]:
+def _head(report: dict[str, Any], paint: _Paint) -> Iterator[str]:
     counts = report["counts"]
     read = ", ".join(
         _many(counts[key], noun)
@@ -95,7 +95,7 @@ def _head(report: dict[str, Any], paint: _painter) -> Iterator[str]:
         yield from _wrapped(_LEGEND, "")
 
 
-def _findings(audit: Audit, paint: _painter) -> Iterator[str]:
+def _findings(audit: Audit, paint: _Paint) -> Iterator[str]:
     """Errors and warnings by rule, the rule that explains most first, each with the log around its witness."""
     standing = [
         finding
@@ -199,7 +199,7 @@ def _places(witnesses: Iterable[dict[str, Any]]) -> Iterator[str]:
         yield from _wrapped(f"{label:<4} {' '.join(ids + place)}", "    ", hanging="         ")
 
 
-def _notes(report: dict[str, Any], paint: _painter) -> Iterator[str]:
+def _notes(report: dict[str, Any], paint: _Paint) -> Iterator[str]:
     """Findings of severity info: a line a rule."""
     notes = [f for f in report["findings"] if f["folded_under"] is None and f["severity"] == Severity.INFO]
     if not notes:
@@ -213,7 +213,7 @@ def _notes(report: dict[str, Any], paint: _painter) -> Iterator[str]:
         yield from _wrapped(text, "  ", hanging="    ")
 
 
-def _runs(report: dict[str, Any], paint: _painter) -> Iterator[str]:
+def _runs(report: dict[str, Any], paint: _Paint) -> Iterator[str]:
     runs = sorted(report["runs"], key=lambda run: (Verdict(run["log_verdict"]).rank, run["run_id"]))
     shown = [run for run in runs if run["log_verdict"] != Verdict.SOUND or len(runs) <= SHOWN_RUNS]
     if not shown:

@@ -179,15 +179,7 @@ def test_the_word_fence_inside_a_payload_does_not_make_a_log_record_fences(tmp_p
     assert outcomes(found)["dropped-fence"][0] == "not_evaluated"
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(
-    batches=st.lists(st.integers(min_value=1, max_value=4), min_size=1, max_size=6),
-    lag=st.integers(min_value=0, max_value=3),
-    data=st.data(),
-)
-def test_exactly_the_writes_with_an_old_snapshot_are_stale(
-    tmp_path: Path, batches: list[int], lag: int, data: st.DataObject
-) -> None:
+def exactly_the_stale(tmp_path: Path, batches: list[int], lag: int, data: st.DataObject) -> None:
     """Batches of creations, one of them written on a snapshot that is `lag` events old, signals in between."""
     log = Log()
     log.add("hook_created", entity("hook", 0), data={"token": "t"}, fence=tail(2), requestId="hook")
@@ -210,3 +202,24 @@ def test_exactly_the_writes_with_an_old_snapshot_are_stale(
         if witness["role"] == "stale write"
     }
     assert accused == stale
+
+
+STALE = {
+    "batches": st.lists(st.integers(min_value=1, max_value=4), min_size=1, max_size=6),
+    "lag": st.integers(min_value=0, max_value=3),
+    "data": st.data(),
+}
+HEALTH = [HealthCheck.function_scoped_fixture]
+
+
+@settings(max_examples=20, deadline=None, suppress_health_check=HEALTH)
+@given(**STALE)
+def test_exactly_the_writes_with_an_old_snapshot_are_stale(tmp_path, batches, lag, data) -> None:
+    exactly_the_stale(tmp_path, batches, lag, data)
+
+
+@pytest.mark.proof
+@settings(max_examples=500, deadline=None, suppress_health_check=HEALTH)
+@given(**STALE)
+def test_exactly_the_writes_with_an_old_snapshot_are_stale_at_length(tmp_path, batches, lag, data) -> None:
+    exactly_the_stale(tmp_path, batches, lag, data)

@@ -209,9 +209,7 @@ JSON = st.recursive(
 )
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(st.lists(JSON | st.dictionaries(st.sampled_from(sorted(EVENT)), JSON, max_size=6), max_size=6), st.binary())
-def test_whatever_the_rows_nothing_crashes_and_every_row_is_accounted_for(tmp_path, values, tail) -> None:
+def every_row_is_accounted_for(tmp_path, values, tail) -> None:
     path = tmp_path / "log.ndjson"
     lines = [GOOD.encode(), *(json.dumps(value).encode() for value in values), tail.replace(b"\n", b"")]
     path.write_bytes(b"\n".join(lines) + b"\n")
@@ -221,3 +219,20 @@ def test_whatever_the_rows_nothing_crashes_and_every_row_is_accounted_for(tmp_pa
     read = sum(1 for line in lines if line.strip())
     merged = result.report["inputs"][0]["merged"]
     assert counts["events"] + merged + counts["entities"] + counts["refusals"] + counts["rejects"] + heads == read
+
+
+ROWS = st.lists(JSON | st.dictionaries(st.sampled_from(sorted(EVENT)), JSON, max_size=6), max_size=6)
+HEALTH = [HealthCheck.function_scoped_fixture]
+
+
+@settings(max_examples=30, deadline=None, suppress_health_check=HEALTH)
+@given(values=ROWS, tail=st.binary())
+def test_whatever_the_rows_nothing_crashes_and_every_row_is_accounted_for(tmp_path, values, tail) -> None:
+    every_row_is_accounted_for(tmp_path, values, tail)
+
+
+@pytest.mark.proof
+@settings(max_examples=1000, deadline=None, suppress_health_check=HEALTH)
+@given(values=ROWS, tail=st.binary())
+def test_whatever_the_rows_nothing_crashes_at_length(tmp_path, values, tail) -> None:
+    every_row_is_accounted_for(tmp_path, values, tail)

@@ -11,7 +11,7 @@ import pytest
 from ingest.shapes import ndjson, postgres_csv, tar_gz, tar_with, world_local
 from logs import Log, entity, manifest, time, write
 
-from auditor import UsageError, audit
+from auditor import Audit, InputError, UsageError, audit
 
 BYTES = {"__type": "Uint8Array", "data": base64.b64encode(b'devl[[1],"secret"]').decode()}
 
@@ -220,8 +220,6 @@ def test_a_path_that_does_not_exist_is_misuse(tmp_path: Path) -> None:
 
 
 def test_a_saved_audit_opens_again(tmp_path: Path) -> None:
-    from auditor import Audit, InputError  # noqa: PLC0415
-
     audit(shape("ndjson", tmp_path), save=tmp_path / "kept.duckdb").close()
     with Audit.open(tmp_path / "kept.duckdb") as result:
         assert result.verdict == "corrupt"
