@@ -12,6 +12,10 @@ import pyarrow as pa
 
 from auditor import schemas
 
+REFUSED = (duckdb.Error, UnicodeDecodeError)
+"""What DuckDB raises when it refuses data or a statement. The second, because its message may quote the data, cut
+off in the middle of a character."""
+
 STORAGE_VERSION = "v1.2.0"
 """The oldest DuckDB storage format that holds what we write, so that older CLIs open an audit."""
 

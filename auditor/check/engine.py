@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import duckdb
 
 from auditor.check.header import Rule, SeverityCase
-from auditor.database import quoted, scalar
+from auditor.database import REFUSED, quoted, scalar
 from auditor.model.judgement import CAPABILITY_MISSING, Capability, Outcome
 
 KEPT_WITNESSES = 1000
@@ -65,7 +65,7 @@ def _evaluate(con: duckdb.DuckDBPyConnection, rule: Rule) -> Result:
         return Result(Outcome.NOT_EVALUATED, _why_not(con, rule), 0, skipped, 0)
     try:
         con.execute(_findings_sql(rule)).fetchall()
-    except duckdb.Error as error:
+    except REFUSED as error:
         return Result(Outcome.FAILED, str(error).splitlines()[0], 0, evaluated + skipped, 0)
     found, unproven = con.execute(
         "SELECT count(*), count(*) FILTER (WHERE len(witness) = 0 OR because IS NULL) FROM found"

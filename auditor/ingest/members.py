@@ -9,11 +9,12 @@ import bz2
 import gzip
 import io
 import lzma
+import os
 import tarfile
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import IO, Any
 
 from auditor.errors import InputError
@@ -28,12 +29,11 @@ class Member:
 
     name: str
     stream: IO[bytes]
-    path: Path | None = None
+    path: str | None = None
 
-    @property
-    def posix(self) -> PurePosixPath:
-        """The name as a path."""
-        return PurePosixPath(self.name)
+
+_TAR_SUFFIXES = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
+"""Names of archives that are looked into where they lie in a folder."""
 
 
 def members(path: Path) -> Iterator[Member]:
@@ -45,7 +45,7 @@ def members(path: Path) -> Iterator[Member]:
             yield from _tar(path)
         else:
             with path.open("rb") as stream:
-                yield Member(path.name, stream, path)
+                yield Member(path.name, stream, str(path))
     except OSError as error:
         raise InputError(str(path), f"cannot be read: {error.strerror or error}") from None
 
@@ -81,16 +81,26 @@ def rejoined(start: bytes, rest: IO[bytes]) -> IO[bytes]:
 
 
 def _folder(root: Path) -> Iterator[Member]:
-    for path in sorted(root.rglob("*")):
-        if path.is_symlink() or not path.is_file():
-            continue
-        name = path.relative_to(root).as_posix()
-        if path.name.endswith((".tar.gz", ".tgz", ".tar")) and is_tar(path):
-            for member in _tar(path):
+    # Strings, not Paths: a world-local folder holds one file an event, and Paths cost more than reading them.
+    for name in _files(str(root), ""):
+        path = os.path.join(root, name)
+        if name.endswith(_TAR_SUFFIXES) and is_tar(Path(path)):
+            for member in _tar(Path(path)):
                 yield Member(f"{name}/{member.name}", member.stream)
             continue
-        with path.open("rb") as stream:
+        with open(path, "rb") as stream:
             yield Member(name, stream, path)
+
+
+def _files(folder: str, prefix: str) -> Iterator[str]:
+    """The regular files below a folder, relative to it, sorted; links are not followed."""
+    with os.scandir(folder) as scan:
+        entries = sorted(scan, key=lambda entry: entry.name)
+    for entry in entries:
+        if entry.is_dir(follow_symlinks=False):
+            yield from _files(entry.path, f"{prefix}{entry.name}/")
+        elif entry.is_file(follow_symlinks=False):
+            yield prefix + entry.name
 
 
 def _tar(path: Path) -> Iterator[Member]:

@@ -81,8 +81,8 @@ def _event(row: dict[str, str]) -> dict[str, Any]:
         "eventId": row["id"],
         "eventType": row["type"],
         "correlationId": row["correlation_id"] or None,
-        "createdAt": _utc(row["created_at"]),
-        "specVersion": row["spec_version"] or None,
+        "createdAt": _utc(row.get("created_at")),
+        "specVersion": row.get("spec_version") or None,
         "resumeId": row.get("resume_id") or None,
         "eventData": data,
     }

@@ -109,21 +109,22 @@ class Reader:
         self._con.execute(statement("merge.sql")).fetchall()
 
     def _member(self, member: Member, state: _Input) -> None:
-        if (record := world_local.record_of(member.posix)) is not None:
-            self._pack(member, record, state)
-        elif world_local.is_aside(member.posix):
+        record = world_local.record_of(member.name)
+        if record is None:
+            self._file(member, state)
+        elif record == world_local.ASIDE:
             state.skipped += 1
         else:
-            self._file(member, state)
+            self._pack(member, record, state)
 
     def _pack(self, member: Member, record: str, state: _Input) -> None:
-        export = self._export(state, member.posix.parent.parent.as_posix(), "world-local")
+        export = self._export(state, world_local.root_of(member.name), "world-local")
         export.records |= {Capability.ENTITIES, Capability.ALL_RUNS, Capability.DIGESTS}
         source_id = self._source(export, member.name)
         # A line break inside JSON can only stand between its tokens.
         text = member.stream.read().replace(b"\n", b" ").replace(b"\r", b" ")
         if not text.strip():
-            self._reject(state, Origin(source_id, None), world_local.run_id_of(member.posix), "an empty file")
+            self._reject(state, Origin(source_id, None), world_local.run_id_of(member.name), "an empty file")
             return
         if record not in state.packed:
             path = self._scratch / f"input-{state.input_id}-{record}.ndjson"
@@ -140,17 +141,18 @@ class Reader:
             self._table(table, start, member, state)
         elif auditor_log.is_log(start):
             self._log(start, member, state)
-        elif member.path == Path(state.path):
+        elif member.path is not None and Path(member.path) == Path(state.path):
             raise InputError(state.path, _unknown(start))
-        elif member.posix.suffix in _LOG_SUFFIXES:
+        elif member.name.endswith(_LOG_SUFFIXES):
             source_id = self._source(self._export(state, member.name, None), member.name)
             self._reject(state, Origin(source_id, 1), None, _unknown(start))
         else:
             state.skipped += 1
 
     def _log(self, start: bytes, member: Member, state: _Input) -> None:
-        path = member.path
-        if path is None:
+        if member.path is not None:
+            path = Path(member.path)
+        else:
             path = self._scratch / f"input-{state.input_id}-{len(self._sources)}.ndjson"
             with path.open("wb") as out:
                 out.write(start)
@@ -161,7 +163,7 @@ class Reader:
         self._load(Batch("log", path, self._source(export, member.name)), state)
 
     def _table(self, table: str, start: bytes, member: Member, state: _Input) -> None:
-        export = self._export(state, member.posix.parent.as_posix(), "postgres-csv")
+        export = self._export(state, member.name.rpartition("/")[0], "postgres-csv")
         export.records |= {Capability.ALL_RUNS, Capability.DIGESTS}
         if table != "event":
             export.records.add(Capability.ENTITIES)

@@ -17,7 +17,7 @@ from pathlib import Path
 import duckdb
 import pyarrow as pa
 
-from auditor.database import replace_temp, scalar
+from auditor.database import REFUSED, replace_temp, scalar
 from auditor.ingest import json_rows, runtime_error
 
 
@@ -89,7 +89,7 @@ def _stage(con: duckdb.DuckDBPyConnection, batch: Batch) -> int:
     """Project the file onto the relation `staged`; the number of rows, -1 if the reader refused the file."""
     try:
         con.execute(statement("stage.sql"), {"path": str(batch.path), "record": batch.record})
-    except duckdb.Error:
+    except REFUSED:
         return -1
     return int(scalar(con, "SELECT count(*) FROM staged"))
 

@@ -6,29 +6,33 @@ nothing that a replay reads. A killed process leaves `*.json.tmp.<ULID>` behind:
 
 from __future__ import annotations
 
-from pathlib import PurePosixPath
-
 FOLDERS = {"events": "event", "runs": "run", "steps": "step", "hooks": "hook", "waits": "wait"}
 
+ASIDE = "aside"
+"""Belongs to the layout but to no log: locks, streams, indexes, unfinished writes."""
 
-def record_of(name: PurePosixPath) -> str | None:
-    """What the file holds (`event`, `run`, `step`, `hook`, `wait`), or None if it is no such file."""
-    if is_aside(name) or name.suffix != ".json":
+
+def record_of(name: str) -> str | None:
+    """What a file holds: `event`, `run`, `step`, `hook`, `wait`, ASIDE; None if it is no file of this layout."""
+    *folders, file = name.split("/")
+    folder = folders[-1] if folders else ""
+    if file == "version.txt" or ".locks" in folders or "hooks" in folders[:-1]:
+        return ASIDE
+    if "streams" in folders and folder != "events":
+        return ASIDE
+    if folder not in FOLDERS:
         return None
-    return FOLDERS.get(name.parent.name)
+    if file.endswith(".json"):
+        return FOLDERS[folder]
+    return ASIDE if ".json.tmp." in file else None
 
 
-def is_aside(name: PurePosixPath) -> bool:
-    """Whether the file belongs to the layout but to no log: locks, streams, indexes, unfinished writes."""
-    folders = name.parts[:-1]
-    if name.name == "version.txt" or ".locks" in folders or "hooks" in folders[:-1]:
-        return True
-    if "streams" in folders and folders[-1] != "events":
-        return True
-    return name.parent.name in FOLDERS and ".json.tmp." in name.name
+def root_of(name: str) -> str:
+    """The folder of the world that a file belongs to, relative to the input."""
+    return name.rsplit("/", 2)[0] if name.count("/") > 1 else ""
 
 
-def run_id_of(name: PurePosixPath) -> str | None:
+def run_id_of(name: str) -> str | None:
     """The run an event or step file belongs to, by its name."""
-    run_id, dash, _ = name.stem.partition("-")
+    run_id, dash, _ = name.rsplit("/", 1)[-1].partition("-")
     return run_id if dash and run_id.startswith("wrun_") else None

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from ingest.shapes import ndjson, postgres_csv, tar_gz, world_local
 from logs import RUN, Log
@@ -227,6 +227,7 @@ HEALTH = [HealthCheck.function_scoped_fixture]
 
 @settings(max_examples=30, deadline=None, suppress_health_check=HEALTH)
 @given(values=ROWS, tail=st.binary())
+@example(values=[[False, 2.1762557089505233e70, '0"\x1f\x07\x80\x80\x80']], tail=b"")
 def test_whatever_the_rows_nothing_crashes_and_every_row_is_accounted_for(tmp_path, values, tail) -> None:
     every_row_is_accounted_for(tmp_path, values, tail)
 
