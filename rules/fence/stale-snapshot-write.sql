@@ -145,12 +145,10 @@ stale AS (
 
 SELECT
     stale.run_id,
-    list_concat(
-        CASE WHEN any_value(snapshot.event_no) IS NULL THEN []
-            ELSE [witness('last event of the snapshot', any_value(snapshot.event_no))] END,
-        list_transform(arg_min(missed_nos, stale."position")[:5], lambda no: witness('missed', no)),
-        list(witness('stale write', stale.event_no) ORDER BY stale."position")
-    ) AS witness,
+    CASE WHEN any_value(snapshot.event_no) IS NULL THEN []
+        ELSE [witness('last event of the snapshot', any_value(snapshot.event_no))] END
+    || [witness('missed', no) FOR no IN arg_min(missed_nos, stale."position")[:5]]
+    || list(witness('stale write', stale.event_no) ORDER BY stale."position") AS witness,
     format(
         '{} at #{}{} was written knowing the log up to #{}, but {} at #{}{} stood there already ({} fence).',
         arg_min(stale.event_type, stale."position"), min(stale."position"),

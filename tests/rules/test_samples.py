@@ -55,6 +55,19 @@ def test_a_rule_that_can_give_several_severities_shows_each_in_a_sample(rule) ->
     assert len(possible) == 1 or possible <= shown
 
 
+def test_a_rule_file_runs_by_hand_on_a_saved_audit(tmp_path: Path) -> None:
+    """As `duckdb audit.duckdb < rules/<group>/<rule>.sql` does, with the parameters of that audit."""
+    samples = [str(path) for path in SAMPLES if path.name.startswith("fires-")]
+    run_audit(samples, tmp_path / "audit.duckdb")
+    with duckdb.connect(str(tmp_path / "audit.duckdb"), read_only=True) as con:
+        (tags,) = con.execute("SELECT tags FROM duckdb_databases() WHERE database_name = 'audit'").fetchall()[0]
+        assert tags["storage_version"].startswith("v1.2.0")
+        for rule in RULES.values():
+            found = con.execute(rule.path.read_text("utf-8")).fetchall()
+            kept = con.execute("SELECT count(*) FROM finding WHERE rule = ?", [rule.id]).fetchall()
+            assert len(found) >= kept[0][0] > 0, rule.id
+
+
 def test_implications_name_rules_and_have_no_cycle() -> None:
     for rule in RULES.values():
         assert set(rule.implies) <= set(RULES), rule.id
