@@ -21,33 +21,37 @@ WITH life AS (
 ),
 
 bodies AS (
-    SELECT *, correlation_id[-26:] AS body FROM life
+    SELECT *, ulid_low(body) AS low
+    FROM (SELECT *, correlation_id[-26:] AS body FROM life)
+),
+
+by_kind AS (
+    SELECT
+        run_id, kind,
+        min(low) AS lowest, max(low) AS highest, count(*) AS entities,
+        min(min(low)) OVER (PARTITION BY run_id) AS first_draw,
+        min(body[:14]) AS first_half, max(body[:14]) AS last_half,
+        bool_and(regexp_full_match(body, '[0-7][0-9A-HJKMNP-TV-Z]{25}')) AS ulids,
+        bool_or(regexp_full_match(body, '\d{26}')) AS numbers
+    FROM bodies
+    GROUP BY run_id, kind
 ),
 
 -- Bodies of a run are draws of ONE sequence if they share everything but the low digits and lie close
 -- together. Two kinds on the very first draw cannot come from a stale snapshot (nothing had been resolved
 -- yet): there each kind draws from a sequence of its own.
 sequence AS (
-    SELECT
-        run_id,
-        min(ulid_low(body)) AS lowest,
-        bool_and(regexp_full_match(body, '[0-7][0-9A-HJKMNP-TV-Z]{25}') AND NOT regexp_full_match(body, '\d{26}'))
-        AND count(DISTINCT body[:14]) = 1
-        AND max(ulid_low(body)) - min(ulid_low(body)) <= 2 * count(DISTINCT body) + 64 AS shared
-    FROM bodies
+    SELECT run_id, min(lowest) AS lowest
+    FROM by_kind
     GROUP BY run_id
-),
-
-first_draw AS (
-    SELECT run_id, count(DISTINCT kind) AS kinds
-    FROM bodies JOIN sequence USING (run_id)
-    WHERE shared AND ulid_low(body) = lowest
-    GROUP BY run_id
+    HAVING bool_and(ulids) AND NOT bool_or(numbers)
+        AND min(first_half) = max(last_half)
+        AND max(highest) - min(lowest) <= 2 * sum(entities) + 64
+        AND count(*) FILTER (WHERE lowest = first_draw) = 1
 )
 
 SELECT
-    bodies.* EXCLUDE (body),
-    CASE WHEN shared AND kinds = 1 THEN ulid_low(body) - lowest END AS ordinal
+    bodies.* EXCLUDE (body, low),
+    low - lowest AS ordinal
 FROM bodies
-LEFT JOIN sequence USING (run_id)
-LEFT JOIN first_draw USING (run_id);
+LEFT JOIN sequence USING (run_id);

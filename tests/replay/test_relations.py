@@ -89,6 +89,13 @@ def test_ids_of_another_scheme_have_no_ordinals(tmp_path: Path, names: list[str]
     assert rules["ordinal-collision"] == "not_evaluated"
 
 
+def test_the_first_wait_and_the_first_step_may_collide(tmp_path: Path) -> None:
+    log = Log().life("hook", 0, "created", "received")
+    log.add("wait_created", entity("wait", 1)).add("step_created", entity("step", 1))
+    with audit(write(tmp_path / "log.ndjson", log.events)) as result:
+        assert [f["rule"] for f in result.findings] == ["ordinal-collision"]
+
+
 def positions(events: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return [event | {"position": number} for number, event in enumerate(events, start=1)]
 
