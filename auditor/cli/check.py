@@ -42,7 +42,7 @@ def _moment(_: click.Context, __: click.Parameter, value: str | None) -> dt.date
     return moment if moment.tzinfo is not None else moment.replace(tzinfo=dt.UTC)
 
 
-@click.command()
+@click.command(short_help="Audit event logs and print what is wrong with them.")
 @click.argument("paths", nargs=-1, required=True, metavar="PATH...")
 @click.option("--format", "format_", type=click.Choice(list(FORMATS)), default="text", help="Report on stdout.")
 @click.option(

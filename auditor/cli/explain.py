@@ -7,7 +7,7 @@ import click
 from auditor.check.catalogue import find, load
 
 
-@click.command()
+@click.command(short_help="Explain one rule.")
 @click.argument("rule")
 def explain(rule: str) -> None:
     """Say what RULE means, why it happens, what to do, and when it is wrong."""

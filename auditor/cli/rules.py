@@ -10,7 +10,7 @@ from auditor.check.catalogue import load
 from auditor.check.header import Rule
 
 
-@click.command()
+@click.command(short_help="List the rules.")
 @click.option("--format", "format_", type=click.Choice(["text", "json"]), default="text", help="Output format.")
 def rules(format_: str) -> None:
     """List every rule: what it finds, how bad that is, and what a log must record for it."""

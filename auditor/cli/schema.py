@@ -7,7 +7,7 @@ import click
 from auditor import schemas
 
 
-@click.command()
+@click.command(short_help="Print a contract.")
 @click.argument("name", type=click.Choice(sorted(schemas.NAMES)))
 def schema(name: str) -> None:
     """Print a contract: the JSON Schema of a log, report, config or baseline, or the DDL of an audit file."""

@@ -90,6 +90,9 @@ def _head(report: dict[str, Any], paint: _Paint) -> Iterator[str]:
         if number or verdict in (Verdict.CORRUPT, Verdict.SOUND):
             word = verdict.replace("_", " ")
             yield f"{number:>7}  {paint(f'{word:<11}', verdict)}  {_MEANING[Verdict(verdict)]}"
+    for row in report["inputs"]:
+        if row["problem"]:
+            yield from _wrapped(f"! {plain(row['path'])} {plain(row['problem'])}", "", "  ")
     if counts["findings"]["error"] + counts["findings"]["warning"]:
         yield ""
         yield from _wrapped(_LEGEND, "")
@@ -258,7 +261,7 @@ def _not_evaluated(report: dict[str, Any]) -> Iterator[str]:
     silent = [rule for rule in report["rules"] if rule["outcome"] in ("not_evaluated", "failed")]
     partly = [rule for rule in report["rules"] if rule["outcome"] in ("held", "found") and rule["skipped_runs"]]
     left_out = report["audit"]["not_selected"]
-    if not silent and not partly and not left_out:
+    if not report["runs"] or not (silent or partly or left_out):
         return
     yield "-" * WIDTH
     yield "NOT EVALUATED"
@@ -285,14 +288,14 @@ def _inputs(report: dict[str, Any]) -> Iterator[str]:
         facts += [_many(row["rejects"], "unreadable row")] if row["rejects"] else []
         kind = f" ({row['format']})" if row["format"] else ""
         yield from _wrapped(f"{plain(row['path'])}{kind}: {', '.join(facts)}", "  ", "    ")
-        if row["problem"]:
-            yield from _wrapped(f"! {plain(row['problem'])}", "    ", "      ")
     for reject in report["rejects"][:SHOWN_RUNS]:
         line = f":{reject['line']}" if reject["line"] is not None else ""
         yield from _wrapped(f"! {plain(reject['source'])}{line}: {plain(reject['reason'])}", "    ", "      ")
     if len(report["rejects"]) > SHOWN_RUNS:
         yield f"    ! ... and {len(report['rejects']) - SHOWN_RUNS} more unreadable rows"
     now = report["audit"]["now"]
+    if now is None:
+        return
     latest = "" if report["audit"]["now_source"] == "--now" else "; the latest of these is"
     yield from _wrapped(f"overdue is measured at {report['audit']['now_source']}{latest} {now}", "  ", "    ")
 

@@ -73,3 +73,13 @@ def test_rejects_are_shown_with_file_and_line(tmp_path: Path) -> None:
     shown = rendered(path)
     assert "! log.ndjson:3: not JSON" in shown
     assert "1 unreadable row" in shown
+
+
+def test_an_input_that_could_not_be_read_is_said_first(tmp_path: Path) -> None:
+    path = tmp_path / "empty.ndjson"
+    path.write_text("")
+    shown = rendered(path)
+    assert "empty.ndjson is empty ---" in " ".join(shown.split())
+    assert "NOT EVALUATED" not in shown
+    assert "None" not in shown
+    assert shown.endswith("exit code 3: 1 input could not be read\n")
