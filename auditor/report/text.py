@@ -320,7 +320,12 @@ def _grouped(rows: Sequence[dict[str, Any]], *keys: str) -> Iterator[tuple[tuple
 
 def _wrapped(text: str, indent: str, hanging: str | None = None) -> list[str]:
     lines = textwrap.wrap(
-        plain(text), WIDTH, initial_indent=indent, subsequent_indent=hanging or indent, break_on_hyphens=False
+        plain(text),
+        WIDTH,
+        initial_indent=indent,
+        subsequent_indent=hanging or indent,
+        break_on_hyphens=False,
+        break_long_words=False,
     )
     return lines or [""]
 

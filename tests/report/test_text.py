@@ -79,7 +79,8 @@ def test_an_input_that_could_not_be_read_is_said_first(tmp_path: Path) -> None:
     path = tmp_path / "empty.ndjson"
     path.write_text("")
     shown = rendered(path)
-    assert "empty.ndjson is empty ---" in " ".join(shown.split())
+    assert f"! {path} is empty" in " ".join(shown.split()), "and a path is never broken, so that it can be copied"
+    assert shown.index("is empty") < shown.index("INPUTS")
     assert "NOT EVALUATED" not in shown
     assert "None" not in shown
     assert shown.endswith("exit code 3: 1 input could not be read\n")
