@@ -225,3 +225,39 @@ CREATE TABLE verdict (
     runtime_verdict VARCHAR NOT NULL,
     reason VARCHAR NOT NULL
 );
+
+-- Derived relations ----------------------------------------------------------------------------------------
+-- What the replay makes of the tables above, and every rule reads. Written by replay/*.sql, listed here because
+-- a rule of your own stands on them: `name(column, ...)`, then what a row is.
+--
+-- log(event_no, run_id, position, event_id, event_type, role, kind, correlation_id, created_at)
+--   An event at its 1-based position in its run. role as in write_role; kind: step | wait | hook | null.
+-- entity(run_id, correlation_id, kind, first_created, first_active, first_closed, created, started, retried,
+--   closed, stage, ordinal)
+--   A step, wait or hook. first_*: the position of the first event of that stage, null if there is none; created,
+--   started, retried, closed: how many such events; stage: the last one reached; ordinal: draws of the run's id
+--   sequence before its own, null where ids are no draws of one sequence.
+-- accusation(event_no, run_id, position, event_id, event_type, role, kind, correlation_id, created_at, before, rule)
+--   An event that `lifecycle` does not allow at the stage `before`, and the rule that it breaks.
+-- run(run_id, workflow, deployment_id, spec_version, core_version, core_rank, status, terminal_position,
+--   terminal_type, events, first_position, last_position, first_event_no, last_event_no, tail, last_created_at,
+--   now, id_scheme, entity_no, failed_event_no, error_code, runtime_signature, runtime_event_id,
+--   runtime_correlation_id, gap, unordered, capabilities, compares_resume_at, tolerates_restart,
+--   dies_of_late_creation)
+--   A run. status: running | completed | failed | cancelled; now: the reference time for what is overdue;
+--   id_scheme: ulid | slot | unknown; entity_no: its stored row; failed_event_no: its run_failed; runtime_*: what
+--   the runtime says of the log; gap: why its history is incomplete, null if it is not; unordered: its order is
+--   unknown; the last three: what its core's replay does (null: unknown).
+-- write(run_id, position, event_no, refusal_no, event_type, role, correlation_id, fence_kind, fence_value, tail,
+--   request_id, tick_id, writer_id, site, write_attempt, code, known)
+--   A write of a run whose log records fences or refusals: accepted (event_no) or refused (refusal_no, code).
+--   tail: the tail at commit or refusal; known: position of the last event that its fence says it had read, 0 for
+--   none, null if the fence names no event of this log.
+-- fence_coverage(event_type, writes, fenced, unfenced, dropped)
+--   Decision writes of one type: with a fence, with an explicit `unfenced`, with nothing.
+-- witness_detail(finding_no, place_in_proof, role, record, run_id, event_id, event_type, correlation_id, position,
+--   created_at, entity, step_name, event_no, fence_kind, fence_value, source, line)
+--   A witness with what it takes to find the record again.
+--
+-- Macros: witness(role, event_no), refusal_witness(role, refusal_no), entity_witness(role, entity_no);
+-- param(rule, name, workflow); short_id(id); core_rank(version); ulid_low(body), ulid_floor(ms), fence_ms(text).

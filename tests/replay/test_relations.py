@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 from logs import RUN, Log, entity, event_id, manifest, write
 from ulid import ULID
 
-from auditor import audit
+from auditor import audit, schemas
 from auditor.model import ids
 from auditor.replay import relations
 
@@ -164,3 +165,21 @@ def test_other_content_under_one_id_is_kept(tmp_path: Path) -> None:
 def test_a_run_knows_what_its_core_tolerates(tmp_path: Path, core, spec, expected) -> None:
     run = run_of(write(tmp_path / "log.ndjson", Log(core=core, spec=spec).events))
     assert (run["compares_resume_at"], run["tolerates_restart"], run["dies_of_late_creation"]) == expected
+
+
+def test_the_derived_relations_are_those_of_the_contract(tmp_path: Path) -> None:
+    contract = schemas.text("audit")
+    listed = {
+        name: [column.strip() for column in columns.replace("--", "").split(",")]
+        for name, columns in re.findall(r"^-- (\w+)\(([^)]*?)\)$", contract, re.MULTILINE | re.DOTALL)
+    }
+    with audit(write(tmp_path / "log.ndjson", Log().events)) as result:
+        actual = {name: [row[0] for row in result.con.execute(f"DESCRIBE {name}").fetchall()] for name in listed}
+        made = {row[0] for row in result.con.execute("SHOW TABLES").fetchall()}
+        macros = result.con.execute(
+            "SELECT DISTINCT function_name FROM duckdb_functions() WHERE database_name = 'audit' AND NOT internal"
+        ).fetchall()
+    assert listed == actual
+    tables = set(re.findall(r"^CREATE TABLE (\w+)", contract, re.MULTILINE))
+    assert made - tables - {"place"} == set(listed)
+    assert {name for (name,) in macros} - {"crockford"} <= set(re.findall(r"(\w+)\(", contract))
