@@ -118,7 +118,7 @@ def _store(con: duckdb.DuckDBPyConnection, rule: Rule) -> None:
         f"""
         CREATE OR REPLACE TEMP TABLE ranked AS
         WITH numbered AS (SELECT row_number() OVER () AS n, * FROM found),
-        place AS (
+        located AS (
             SELECT n, max("position") AS place
             FROM (SELECT n, unnest(witness) AS w FROM numbered)
             LEFT JOIN log ON w.record = 'event' AND log.event_no = w.no
@@ -131,7 +131,7 @@ def _store(con: duckdb.DuckDBPyConnection, rule: Rule) -> None:
             ) AS finding_no,
             numbered.* EXCLUDE (n),
             place
-        FROM numbered JOIN place USING (n);
+        FROM numbered JOIN located USING (n);
 
         INSERT INTO finding
         SELECT finding_no, {quoted(rule.id)}, run_id, severity, confidence, because, place, NULL, NULL, NULL
