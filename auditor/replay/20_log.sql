@@ -13,7 +13,7 @@ SELECT
     CAST(
         CASE
             WHEN recorded.run_id IS NOT NULL THEN "position"
-            ELSE row_number() OVER (PARTITION BY run_id ORDER BY event_id, event_no)
+            ELSE row_number() OVER (PARTITION BY run_id ORDER BY event_id, created_at, event_no)
         END
         AS BIGINT
     ) AS "position"

@@ -12,9 +12,9 @@ WITH known AS (
 born AS (
     SELECT
         run_id,
-        arg_min(workflow_name, event_no) AS workflow,
-        arg_min(core_version, event_no) AS core_version,
-        arg_min(deployment_id, event_no) AS deployment_id
+        arg_min(workflow_name, event_id) AS workflow,
+        arg_min(core_version, event_id) AS core_version,
+        arg_min(deployment_id, event_id) AS deployment_id
     FROM event
     WHERE event_type = 'run_created'
     GROUP BY run_id
@@ -23,15 +23,15 @@ born AS (
 stored AS (
     SELECT
         run_id,
-        any_value(workflow_name) AS workflow,
-        any_value(core_version) AS core_version,
-        any_value(deployment_id) AS deployment_id,
-        any_value(spec_version) AS spec_version,
+        max(workflow_name) AS workflow,
+        max(core_version) AS core_version,
+        max(deployment_id) AS deployment_id,
+        max(spec_version) AS spec_version,
         arg_max(status, coalesce(updated_at, created_at, TIMESTAMP '1970-01-01')) AS status,
-        any_value(error_code) AS error_code,
-        any_value(runtime_signature) AS runtime_signature,
-        any_value(runtime_event_id) AS runtime_event_id,
-        any_value(runtime_correlation_id) AS runtime_correlation_id,
+        max(error_code) AS error_code,
+        max(runtime_signature) AS runtime_signature,
+        max(runtime_event_id) AS runtime_event_id,
+        max(runtime_correlation_id) AS runtime_correlation_id,
         min(entity_no) AS entity_no
     FROM entity_row
     WHERE kind = 'run'
@@ -61,7 +61,7 @@ seen AS (
 detail AS (
     SELECT
         run_id,
-        any_value(spec_version) AS spec_version,
+        max(spec_version) AS spec_version,
         count("position") AS positioned,
         bool_and(regexp_full_match(event_id, '[a-z]+_0{10}\d{16}')) AS slots,
         bool_and(regexp_full_match(event_id, '([a-z]+_)?[0-7][0-9A-HJKMNP-TV-Z]{25}')) AS ulids,
@@ -74,11 +74,11 @@ detail AS (
 failed AS (
     SELECT
         run_id,
-        arg_min(event_no, event_no) AS event_no,
-        any_value(error_code) AS error_code,
-        any_value(runtime_signature) AS runtime_signature,
-        any_value(runtime_event_id) AS runtime_event_id,
-        any_value(runtime_correlation_id) AS runtime_correlation_id
+        arg_min(event_no, event_id) AS event_no,
+        arg_min(error_code, event_id) AS error_code,
+        arg_min(runtime_signature, event_id) AS runtime_signature,
+        arg_min(runtime_event_id, event_id) AS runtime_event_id,
+        arg_min(runtime_correlation_id, event_id) AS runtime_correlation_id
     FROM event
     WHERE event_type = 'run_failed'
     GROUP BY run_id
@@ -120,7 +120,7 @@ clock AS (
 ),
 
 headed AS (
-    SELECT run_id, max(events) AS events, any_value(tail) AS tail FROM head GROUP BY run_id
+    SELECT run_id, max(events) AS events, max(tail) AS tail FROM head GROUP BY run_id
 ),
 
 own_rejects AS (

@@ -77,7 +77,8 @@ without the field), vercel/workflow#3305 (a run loses its only fence).
 WITH decision AS (
     SELECT
         run_id, event_no, write.event_type, coalesce(site, '') AS site, fence_kind IS NULL AS dropped,
-        write."position", log.event_id, log.created_at
+        write."position", log.event_id,
+        (log.created_at, run_id, write."position") AS moment
     FROM write
     JOIN log USING (run_id, event_no)
     JOIN run USING (run_id)
@@ -88,7 +89,7 @@ WITH decision AS (
 across AS (
     SELECT
         event_type, site,
-        min((created_at, event_no)) FILTER (WHERE dropped) AS since,
+        min(moment) FILTER (WHERE dropped) AS since,
         count(DISTINCT run_id) FILTER (WHERE dropped) AS runs
     FROM decision
     GROUP BY event_type, site
@@ -111,18 +112,18 @@ UNION ALL
 SELECT
     NULL AS run_id,
     [
-        witness('first without a fence', arg_min(event_no, (created_at, event_no)) FILTER (WHERE dropped)),
-        witness('latest without a fence', arg_max(event_no, (created_at, event_no)) FILTER (WHERE dropped))
+        witness('first without a fence', arg_min(event_no, moment) FILTER (WHERE dropped)),
+        witness('latest without a fence', arg_max(event_no, moment) FILTER (WHERE dropped))
     ] AS witness,
     format(
         '{} {} {}{} since {} of {} carry no fence, in {} runs.',
         CASE WHEN bool_and(dropped) THEN 'All' ELSE format('{} of', count(*) FILTER (WHERE dropped)) END,
         count(*), event_type, coalesce(' at ' || nullif(site, ''), ''),
-        arg_min(event_id, (created_at, event_no)) FILTER (WHERE dropped),
-        arg_min(run_id, (created_at, event_no)) FILTER (WHERE dropped),
+        arg_min(event_id, moment) FILTER (WHERE dropped),
+        arg_min(run_id, moment) FILTER (WHERE dropped),
         any_value(runs)
     ) AS because
 FROM decision
 JOIN across USING (event_type, site)
-WHERE (created_at, event_no) >= since
+WHERE moment >= since
 GROUP BY event_type, site;

@@ -154,7 +154,7 @@ SELECT
         arg_min(stale.event_type, stale."position"), min(stale."position"),
         CASE count(*) WHEN 1 THEN '' ELSE format(' (and {} more of its batch)', count(*) - 1) END,
         any_value(known),
-        any_value(first_type), any_value(first_missed),
+        arg_min(first_type, stale."position"), min(first_missed),
         CASE min(missed_count) WHEN 1 THEN '' ELSE format(' and {} more', min(missed_count) - 1) END,
         any_value(fence_kind)
     ) AS because

@@ -11,6 +11,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
+from auditor import audit
 from auditor.check.catalogue import load, rules_folder
 from auditor.model.judgement import Severity
 from auditor.pipeline import run_audit
@@ -39,6 +40,22 @@ def test_a_sample_gives_the_outcome_that_its_name_promises(sample: Path, tmp_pat
     word = sample.stem.split("-")[1]
     if expected == "found" and word in set(Severity):
         assert {severity for (severity,) in severities} == {word}
+
+
+FIRST = {path.parent.name.removesuffix(".samples"): path for path in reversed(SAMPLES) if path.name[:5] == "fires"}
+
+
+@pytest.mark.parametrize("sample", FIRST.values(), ids=FIRST)
+def test_what_is_found_does_not_depend_on_the_order_of_the_rows(sample: Path, tmp_path: Path) -> None:
+    first, *others = sample.read_text("utf-8").splitlines()
+    backward = tmp_path / "backward.ndjson"
+    backward.write_text("\n".join([first, *reversed(others)]) + "\n", "utf-8")
+    with audit(sample) as one, audit(backward) as two:
+        for report in (one.report, two.report):
+            for finding in report["findings"]:
+                finding["witness"] = [witness | {"source": None, "line": None} for witness in finding["witness"]]
+        assert one.report["findings"] == two.report["findings"]
+        assert one.report["runs"] == two.report["runs"]
 
 
 @pytest.mark.parametrize("rule", RULES.values(), ids=RULES)

@@ -1,0 +1,55 @@
+"""A corpus re-written as JSON lines, in any order, gives the verdicts and findings of the export it came from."""
+
+from __future__ import annotations
+
+import io
+import json
+import random
+import tarfile
+from pathlib import Path
+
+import pytest
+from corpora.conftest import NAMES, corpus
+
+from auditor import audit
+from auditor.ingest import postgres_csv, world_local
+
+CHOSEN = [name for name in ("4.8.9-local-stress1p", "4.8.9-pg", "5.0.0-beta.5-local-fanout1p") if name in NAMES]
+
+
+def events_of(archive: Path) -> list[dict]:
+    """Every event of a corpus, in the SDK's own JSON shape."""
+    events = []
+    with tarfile.open(archive) as tar:
+        for member in tar:
+            stream = tar.extractfile(member)
+            if stream is None:
+                continue
+            if world_local.record_of(member.name) == "event":
+                events.append(json.load(stream))
+            elif member.name.endswith("workflow_events.csv"):
+                rows = postgres_csv.rows("event", io.BytesIO(stream.read()))
+                events += [json.loads(row) for _, row, _ in rows if isinstance(row, bytes)]
+    return events
+
+
+@pytest.mark.parametrize("name", CHOSEN)
+def test_json_lines_in_any_order_and_any_split_are_the_same_log(name: str, whole, tmp_path: Path) -> None:
+    events = events_of(corpus(name).archive)
+    random.Random(name).shuffle(events)  # noqa: S311 - an order, not a secret
+    for part in range(3):
+        lines = "".join(json.dumps(event) + "\n" for event in events[part::3])
+        (tmp_path / f"part-{part}.ndjson").write_text(lines, "utf-8")
+    with audit(tmp_path) as result:
+        report = result.report
+    expected = whole(name).report
+    assert verdicts(report) == verdicts(expected)
+    assert fingerprints(report) == fingerprints(expected)
+
+
+def verdicts(report: dict) -> dict[str, tuple[str, str]]:
+    return {run["run_id"]: (run["log_verdict"], run["runtime_verdict"]) for run in report["runs"]}
+
+
+def fingerprints(report: dict) -> list[tuple[str, str, str]]:
+    return sorted((f["fingerprint"]["instance"], f["severity"], f["confidence"]) for f in report["findings"])
