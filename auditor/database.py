@@ -11,6 +11,7 @@ import duckdb
 import pyarrow as pa
 
 from auditor import schemas
+from auditor.errors import UsageError
 
 REFUSED = (duckdb.Error, UnicodeDecodeError)
 """What DuckDB raises when it refuses data or a statement. The second, because its message may quote the data, cut
@@ -24,7 +25,8 @@ STORAGE_VERSION = "v1.2.0"
 def new_audit(path: Path, scratch: Path) -> Iterator[duckdb.DuckDBPyConnection]:
     """A connection to a new, empty audit file at `path`, with every table of its contract.
 
-    Spills go to `scratch`. The file is complete, and detached, when the block ends.
+    Spills go to `scratch`. The file is complete, and detached, when the block ends. Raises UsageError if the file
+    cannot be written.
     """
     con = duckdb.connect(":memory:")
     try:
@@ -32,7 +34,10 @@ def new_audit(path: Path, scratch: Path) -> Iterator[duckdb.DuckDBPyConnection]:
         con.execute("SET preserve_insertion_order = true")
         con.execute("SET enable_progress_bar = false")
         con.execute(f"SET temp_directory = {quoted(str(scratch))}")
-        con.execute(f"ATTACH {quoted(str(path))} AS audit (STORAGE_VERSION '{STORAGE_VERSION}')")
+        try:
+            con.execute(f"ATTACH {quoted(str(path))} AS audit (STORAGE_VERSION '{STORAGE_VERSION}')")
+        except duckdb.IOException:
+            raise UsageError(f"{path}: the audit cannot be written there") from None
         con.execute("USE audit")
         con.execute(schemas.text("audit"))
         yield con

@@ -124,6 +124,8 @@ def audit(
         target = Path(owned.name) / "audit.duckdb"
     else:
         target = Path(save)
+        if target.is_dir():
+            raise UsageError(f"{target} is a folder; the audit is saved in a file")
         if not target.parent.is_dir():
             raise UsageError(f"{target.parent}: there is no such folder to save the audit in")
     if now is not None and now.tzinfo is None:

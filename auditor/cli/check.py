@@ -134,9 +134,16 @@ def check(
         require=require,
     ) as result:
         for name, path in reports:
-            path.write_text(FORMATS[name](result), "utf-8")
+            _write(path, FORMATS[name](result))
         click.echo(_on_stdout(result, format_), nl=False)
         return int(result.exit_code)
+
+
+def _write(path: Path, report: str) -> None:
+    try:
+        path.write_text(report, "utf-8")
+    except OSError as error:
+        raise UsageError(f"{path}: the report cannot be written: {error.strerror or error}") from None
 
 
 def _on_stdout(result: Audit, format_: str) -> str:

@@ -136,6 +136,8 @@ def test_require_refuses_a_log_that_cannot_show_it(auditor, sound) -> None:
         (["{sound}", "--report", "json"], "is not FMT=PATH"),
         (["{sound}", "--report", "json=missing/x.json"], "no such folder"),
         (["{sound}", "--save", "missing/x.duckdb"], "no such folder"),
+        (["{sound}", "--save", "."], ". is a folder"),
+        (["{sound}", "--report", "json=."], "the report cannot be written: Is a directory"),
         (["{sound}", "--now", "yesterday"], "is not an ISO 8601 time"),
         (["{sound}", "--fail-on", "fatal"], "'fatal' is not one of"),
         ([], "Missing argument"),
