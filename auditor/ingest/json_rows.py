@@ -31,6 +31,9 @@ def clean(raw: bytes) -> bytes:
     for key in _OBJECTS:
         if not isinstance(value.get(key), dict | None):
             raise BadRow(f"{key} is {_kind(value[key])}, not an object")
+    for holder in (value, value.get("eventData") or {}):
+        if not isinstance(context := holder.get("executionContext"), dict | None):
+            raise BadRow(f"executionContext is {_kind(context)}, not an object")
     try:
         return json.dumps(value, ensure_ascii=False).encode("utf-8")
     except UnicodeEncodeError:

@@ -92,7 +92,10 @@ class Reader:
             problem = error.problem
         for record, pack in state.packed.items():
             pack.out.close()
-            self._load(Batch(record, pack.path, 0, pack.origins), state)
+            try:
+                self._load(Batch(record, pack.path, 0, pack.origins), state)
+            except InputError as error:
+                problem = error.problem
         if problem is None and not (state.counts.events or state.counts.entities or state.counts.rejects):
             problem = f"holds no event log that auditor knows ({_KNOWN})"
         self._record(state, problem)

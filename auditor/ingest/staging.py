@@ -18,6 +18,7 @@ import duckdb
 import pyarrow as pa
 
 from auditor.database import REFUSED, replace_temp, scalar
+from auditor.errors import InputError
 from auditor.ingest import json_rows, runtime_error
 
 
@@ -62,11 +63,15 @@ class Counts:
 
 
 def load(con: duckdb.DuckDBPyConnection, batch: Batch, scratch: Path) -> Counts:
-    """Read one batch into the ingested tables; rows that cannot be read go to `reject`."""
+    """Read one batch into the ingested tables; rows that cannot be read go to `reject`.
+
+    Raises InputError if the rows that passed the tolerant reader are refused all the same; nothing is loaded then.
+    """
     counts = Counts()
     if _stage(con, batch) != _expected_rows(batch):
         batch = _cleaned(con, batch, scratch, counts)
-        _stage(con, batch)
+        if _stage(con, batch) != _expected_rows(batch):
+            raise InputError(str(batch.path), "holds rows that could not be read, nor told from the others")
     _place(con, batch)
     _explain_failures(con)
     counts.add(_distribute(con))

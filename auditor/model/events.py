@@ -74,9 +74,6 @@ ROLE: dict[EventType, WriteRole] = {
     EventType.NOOP: WriteRole.ENVELOPE,
 }
 
-RUN_TERMINALS = (EventType.RUN_COMPLETED, EventType.RUN_FAILED, EventType.RUN_CANCELLED)
-"""The events that end a run."""
-
 
 class FenceKind(StrEnum):
     """The condition a write carried ("append only if ...").

@@ -14,6 +14,7 @@ from ingest.shapes import ndjson, postgres_csv, tar_gz, world_local
 from logs import RUN, Log
 
 from auditor import ExitCode, audit
+from auditor.ingest import json_rows
 
 GOOD = json.dumps(Log().events[0])
 EVENT = Log().events[1]
@@ -40,6 +41,8 @@ def rejects(path: Path) -> tuple[list[tuple[int | None, str]], dict[str, Any]]:
         ('{"runId": "r", "a": "\\ud800"}', "surrogate"),
         (json.dumps(EVENT | {"eventData": "text"}), "eventData is a string"),
         (json.dumps(EVENT | {"fence": 3}), "fence is a number"),
+        (json.dumps(EVENT | {"executionContext": "x"}), "executionContext is a string"),
+        (json.dumps(EVENT | {"eventData": {"executionContext": [1]}}), "executionContext is an array"),
         (json.dumps(EVENT | {"runId": None}), "runId is missing"),
         (json.dumps(EVENT | {"runId": ""}), "runId is missing"),
         (json.dumps(EVENT | {"runId": ["r"]}), "runId is an array"),
@@ -200,6 +203,16 @@ def test_a_promised_log_that_is_none_is_a_reject_in_a_folder(tmp_path: Path) -> 
         "is no event log that auditor knows (auditor.log/v1, world-local, Postgres-world CSV)"
     ]
     assert report["exit_code"] == ExitCode.CANNOT_TELL
+
+
+def test_rows_refused_twice_are_never_taken_for_those_of_another_file(tmp_path: Path, monkeypatch) -> None:
+    ndjson(Log("wrun_1").events, tmp_path / "a.ndjson")
+    (tmp_path / "b.ndjson").write_text(json.dumps(EVENT | {"eventData": "text"}) + "\n")
+    monkeypatch.setattr(json_rows, "clean", lambda raw: raw)
+    with audit(tmp_path / "a.ndjson", tmp_path / "b.ndjson") as result:
+        assert "could not be read" in result.report["inputs"][1]["problem"]
+        assert result.report["counts"]["events"] == 2
+        assert result.exit_code == ExitCode.CANNOT_TELL
 
 
 JSON = st.recursive(
