@@ -32,10 +32,10 @@ SELECT
     (SELECT coalesce(max(event_no), 0) FROM event) + row_no,
     source_id, line,
     run_id, event_id, event_type, correlation_id, created_at, occurred_at, spec_version, resume_id,
-    workflow_name, deployment_id, core_version, step_name, attempt, owner_message_id, resume_at, token_hash,
-    conflicting_run_id, force_claimed_by, error_code,
+    workflow_name, deployment_id, core_version, step_name, attempt, owner_message_id, resume_at, retry_after, token_hash,
+    token_retention_until, conflicting_run_id, force_claimed_by, sealed, error_code,
     signature, named_event_id, named_correlation_id,
-    payload_bytes, payload_sha256,
+    payload_bytes, payload_sha256, payload_encrypted,
     "position", commit_seq, fence_kind, fence_value, fence_resolved, tail_at_commit,
     request_id, tick_id, writer_id, site, write_attempt, prev_hash, hash, data_sha256
 FROM placed
@@ -58,8 +58,10 @@ SELECT
     source_id, line,
     entity_kind, run_id,
     CASE WHEN entity_kind <> 'run' THEN entity_id END,
-    status, created_at, updated_at, started_at, completed_at, resume_at, spec_version, workflow_name,
-    deployment_id, core_version, step_name, attempt, token_hash, error_code,
+    status, created_at, updated_at, started_at, completed_at, resume_at, retry_after, expired_at,
+    spec_version, workflow_name,
+    deployment_id, core_version, step_name, attempt, token_hash, token_retention_until,
+    output_sha256, error_code,
     signature, named_event_id, named_correlation_id
 FROM placed
 LEFT JOIN corruption_report USING (row_no)

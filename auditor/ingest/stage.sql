@@ -30,7 +30,8 @@ WITH raw AS (
                 workflowName VARCHAR, deploymentId VARCHAR,
                 executionContext STRUCT(workflowCoreVersion VARCHAR),
                 stepName VARCHAR, attempt VARCHAR, ownerMessageId VARCHAR, resumeAt VARCHAR, token VARCHAR,
-                conflictingRunId VARCHAR, forceClaimedBy VARCHAR, errorCode VARCHAR,
+                conflictingRunId VARCHAR, forceClaimedBy VARCHAR, tokenRetentionUntil VARCHAR, errorCode VARCHAR,
+                retryAfter VARCHAR, sealed VARCHAR,
                 input JSON, result JSON, output JSON, error JSON, stack JSON, payload JSON, metadata JSON,
                 changes JSON, cancelReason JSON)',
             -- auditor.log/v1: events
@@ -52,7 +53,8 @@ WITH raw AS (
             'waitId': 'VARCHAR', 'updatedAt': 'VARCHAR', 'startedAt': 'VARCHAR', 'completedAt': 'VARCHAR',
             'resumeAt': 'VARCHAR', 'workflowName': 'VARCHAR', 'deploymentId': 'VARCHAR',
             'executionContext': 'STRUCT(workflowCoreVersion VARCHAR)', 'stepName': 'VARCHAR',
-            'attempt': 'VARCHAR', 'token': 'VARCHAR', 'errorCode': 'VARCHAR', 'error': 'JSON'
+            'attempt': 'VARCHAR', 'token': 'VARCHAR', 'tokenRetentionUntil': 'VARCHAR', 'retryAfter': 'VARCHAR',
+            'expiredAt': 'VARCHAR', 'errorCode': 'VARCHAR', 'error': 'JSON', 'output': 'JSON', 'result': 'JSON'
         }
     )
 )
@@ -76,6 +78,9 @@ SELECT
     TRY_CAST(coalesce(eventData.attempt, attempt) AS INTEGER) AS attempt,
     eventData.ownerMessageId AS owner_message_id,
     utc(coalesce(eventData.resumeAt, resumeAt)) AS resume_at,
+    utc(coalesce(eventData.retryAfter, retryAfter)) AS retry_after,
+    TRY_CAST(eventData.sealed AS BOOLEAN) AS sealed,
+    utc(coalesce(eventData.tokenRetentionUntil, tokenRetentionUntil)) AS token_retention_until,
     substr(sha256(coalesce(eventData.token, token)), 1, 16) AS token_hash,
     eventData.conflictingRunId AS conflicting_run_id,
     eventData.forceClaimedBy AS force_claimed_by,
@@ -89,6 +94,11 @@ SELECT
     END AS error_json,
     nullif(strlen(payload), 0) AS payload_bytes,
     CASE WHEN payload <> '' THEN sha256(payload) END AS payload_sha256,
+    -- The SDK's encrypted formats are bytes that begin `encr` or `encp`, in base64 `ZW5jc`.
+    contains(payload, '"data":"ZW5jc') AS payload_encrypted,
+    utc(expiredAt) AS expired_at,
+    -- As the digest of an event with this one payload would be: `run_completed` has an output, a step a result.
+    sha256(coalesce('output=' || output, 'result=' || result)) AS output_sha256,
     TRY_CAST("position" AS BIGINT) AS "position",
     TRY_CAST(commitSeq AS BIGINT) AS commit_seq,
     CASE

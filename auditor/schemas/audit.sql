@@ -58,9 +58,12 @@ CREATE TABLE event (
     attempt INTEGER,
     owner_message_id VARCHAR,
     resume_at TIMESTAMP,
+    retry_after TIMESTAMP,
     token_hash VARCHAR,             -- first 16 hex of sha256: a hook token is a credential
+    token_retention_until TIMESTAMP,
     conflicting_run_id VARCHAR,
     force_claimed_by VARCHAR,
+    sealed BOOLEAN,                 -- a noop says that it fills an abandoned slot
     error_code VARCHAR,
     -- what a run_failed says of its cause; nothing else of a runtime error is kept
     runtime_signature VARCHAR,      -- unconsumed_event | replay_divergence | null
@@ -69,6 +72,7 @@ CREATE TABLE event (
     -- payloads are dropped at ingest; their size and digest stay
     payload_bytes BIGINT,
     payload_sha256 VARCHAR,
+    payload_encrypted BOOLEAN,      -- its digest then differs at every write of one value
     -- what auditor.log/v1 adds
     position BIGINT,
     commit_seq BIGINT,
@@ -121,6 +125,8 @@ CREATE TABLE entity_row (
     started_at TIMESTAMP,
     completed_at TIMESTAMP,
     resume_at TIMESTAMP,
+    retry_after TIMESTAMP,
+    expired_at TIMESTAMP,           -- when the payloads of a run were or will be deleted
     spec_version INTEGER,
     workflow_name VARCHAR,
     deployment_id VARCHAR,
@@ -128,6 +134,8 @@ CREATE TABLE entity_row (
     step_name VARCHAR,
     attempt INTEGER,
     token_hash VARCHAR,
+    token_retention_until TIMESTAMP,
+    output_sha256 VARCHAR,          -- of a run's output or a step's result, as event.payload_sha256
     error_code VARCHAR,
     runtime_signature VARCHAR,
     runtime_event_id VARCHAR,
