@@ -22,11 +22,11 @@ STORAGE_VERSION = "v1.2.0"
 
 
 @contextmanager
-def new_audit(path: Path, scratch: Path) -> Iterator[duckdb.DuckDBPyConnection]:
+def new_audit(path: Path, scratch: Path, memory_limit: str | None = None) -> Iterator[duckdb.DuckDBPyConnection]:
     """A connection to a new, empty audit file at `path`, with every table of its contract.
 
-    Spills go to `scratch`. The file is complete, and detached, when the block ends. Raises UsageError if the file
-    cannot be written.
+    Spills go to `scratch`; `memory_limit` is DuckDB's (`2GB`). The file is complete, and detached, when the block
+    ends. Raises UsageError if the file cannot be written or the limit is no size.
     """
     con = duckdb.connect(":memory:")
     try:
@@ -34,6 +34,11 @@ def new_audit(path: Path, scratch: Path) -> Iterator[duckdb.DuckDBPyConnection]:
         con.execute("SET preserve_insertion_order = true")
         con.execute("SET enable_progress_bar = false")
         con.execute(f"SET temp_directory = {quoted(str(scratch))}")
+        if memory_limit is not None:
+            try:
+                con.execute(f"SET memory_limit = {quoted(memory_limit)}")
+            except duckdb.Error:
+                raise UsageError(f"{memory_limit!r} is no size of memory such as 2GB") from None
         try:
             con.execute(f"ATTACH {quoted(str(path))} AS audit (STORAGE_VERSION '{STORAGE_VERSION}')")
         except duckdb.IOException:

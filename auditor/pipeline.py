@@ -17,7 +17,7 @@ from auditor.check.header import Rule
 from auditor.check.judge import exit_code, judge
 from auditor.database import new_audit, scalar
 from auditor.errors import UsageError
-from auditor.ingest import Reader
+from auditor.ingest import Options, Reader
 from auditor.model.judgement import Capability, Severity
 from auditor.replay import derive
 
@@ -34,11 +34,15 @@ def run_audit(
     fail_on: Severity | None = Severity.ERROR,
     max_rejects: int = 0,
     require: Sequence[Capability] = (),
+    options: Options | None = None,
+    memory_limit: str | None = None,
 ) -> None:
     """Audit the logs at `paths` and leave the audit file at `target`.
 
     `now` is the reference time for everything overdue (UTC); by default each export's own: its manifest's
-    `exportedAt`, else its newest `createdAt`. The file is written as `<target>.part` and renamed when complete.
+    `exportedAt`, else its newest `createdAt`. `options` say how inputs are read. `memory_limit` bounds the memory
+    of the database (`2GB`); what does not fit is spilled to disk. The file is written as `<target>.part` and
+    renamed when complete.
 
     Raises UsageError for a path, rule or option that does not exist; what is wrong *inside* an input is part of
     the audit.
@@ -52,9 +56,9 @@ def run_audit(
     try:
         with (
             tempfile.TemporaryDirectory(prefix="auditor-") as folder,
-            new_audit(part, Path(folder)) as con,
+            new_audit(part, Path(folder), memory_limit) as con,
         ):
-            _read(con, paths, Path(folder))
+            _read(con, paths, Path(folder), options or Options())
             if now is not None:
                 _meta(con, now=now.astimezone(dt.UTC).replace(tzinfo=None).isoformat(sep=" "))
             derive(con)
@@ -73,8 +77,8 @@ def run_audit(
         part.unlink(missing_ok=True)
 
 
-def _read(con: duckdb.DuckDBPyConnection, paths: Sequence[str], scratch: Path) -> None:
-    reader = Reader(con, scratch)
+def _read(con: duckdb.DuckDBPyConnection, paths: Sequence[str], scratch: Path, options: Options) -> None:
+    reader = Reader(con, scratch, options)
     for path in paths:
         reader.read(path)
     reader.finish()

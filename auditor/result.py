@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -13,6 +13,7 @@ import duckdb
 
 from auditor.document import build
 from auditor.errors import InputError, UsageError
+from auditor.ingest import Options
 from auditor.model.judgement import Capability, ExitCode, Severity, Verdict
 from auditor.pipeline import AUDIT_SCHEMA, run_audit
 
@@ -108,12 +109,18 @@ def audit(
     fail_on: Severity | str | None = Severity.ERROR,
     max_rejects: int = 0,
     require: Sequence[Capability | str] = (),
+    fields: Mapping[str, str] | None = None,
+    input_format: str | None = None,
+    keep_payloads: bool = False,
+    memory_limit: str | None = None,
 ) -> Audit:
     """Audit event logs: files, folders or tars in any accepted format.
 
     `save` keeps the audit file there (replaced if it exists). `now` (UTC if it has no zone) is the reference time
     for everything overdue; by default it is taken from the log, never from the clock. `select` and `ignore` name
-    rules or groups. `fail_on` (None: never), `max_rejects` and `require` decide the exit code.
+    rules or groups. `fail_on` (None: never), `max_rejects` and `require` decide the exit code. `fields` maps the
+    columns of a foreign log to our fields, `input_format` reads files as what they are not recognised as,
+    `keep_payloads` stores payloads, which are otherwise dropped. `memory_limit` (`2GB`) bounds the database.
 
     Raises UsageError for a path, rule or option that does not exist. What is wrong inside an input does not raise:
     it is in the report, and the verdict of what it touches is `cannot_tell`.
@@ -140,6 +147,8 @@ def audit(
             fail_on=Severity(fail_on) if fail_on is not None else None,
             max_rejects=max_rejects,
             require=[Capability(name) for name in require],
+            options=Options(dict(fields or {}), input_format, keep_payloads),
+            memory_limit=memory_limit,
         )
         return Audit(target, owned)
     except BaseException:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import datetime as dt
 import os
 import sys
+from difflib import get_close_matches
 from pathlib import Path
 
 import click
 
 from auditor.errors import UsageError
+from auditor.ingest import FIELDS, INPUT_FORMATS, field_of
 from auditor.model.judgement import Capability, Severity
 from auditor.report import text
 from auditor.report.formats import FORMATS
@@ -30,6 +32,18 @@ def _targets(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> 
             raise click.BadParameter(f"{value!r} is not FMT=PATH with FMT one of {', '.join(FORMATS)}")
         targets.append((name, Path(path)))
     return targets
+
+
+def _fields(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> dict[str, str]:
+    fields = {}
+    for value in values:
+        column, equals, name = value.rpartition("=")
+        known = field_of(name)
+        if not equals or not column or known is None:
+            near = ", ".join(get_close_matches(name, FIELDS, 3, 0.5)) or ", ".join(FIELDS[:6])
+            raise click.BadParameter(f"{value!r} is not COLUMN=FIELD; is FIELD one of {near}?")
+        fields[column] = known
+    return fields
 
 
 def _moment(_: click.Context, __: click.Parameter, value: str | None) -> dt.datetime | None:
@@ -67,6 +81,21 @@ def _moment(_: click.Context, __: click.Parameter, value: str | None) -> dt.date
     metavar="TIME",
     help="Reference time for everything overdue (ISO 8601, UTC without a zone); by default taken from the log.",
 )
+@click.option(
+    "--map",
+    "fields",
+    multiple=True,
+    callback=_fields,
+    metavar="COLUMN=FIELD",
+    help="Which column (or dotted path) of a foreign log holds which field; may be repeated.",
+)
+@click.option(
+    "--input-format",
+    type=click.Choice(list(INPUT_FORMATS)),
+    help="Read files as this, whatever they look like.",
+)
+@click.option("--keep-payloads", is_flag=True, help="Store payloads in the audit; they are dropped by default.")
+@click.option("--memory-limit", metavar="SIZE", help="Memory for the database, such as 2GB; the rest is spilled.")
 @click.option(
     "--select",
     multiple=True,
@@ -107,11 +136,16 @@ def check(
     ignore: list[str],
     max_rejects: int,
     require: tuple[str, ...],
+    fields: dict[str, str],
+    input_format: str | None,
+    keep_payloads: bool,
+    memory_limit: str | None,
 ) -> int:
-    """Audit the event logs at PATH: files, folders or tar archives.
+    """Audit the event logs at PATH: files, folders, archives, `-` for stdin, or the URL of a PostgreSQL server.
 
-    Reads world-local folders of the Workflow SDK, CSV tables of its Postgres world, and auditor.log/v1. Payloads
-    are dropped at ingest.
+    Reads auditor.log/v1, world-local folders of the Workflow SDK, what `workflow inspect --json` prints, tables of
+    its Postgres world (CSV, Parquet, live), SQLite world files, and with --map any NDJSON, JSON, CSV or Parquet;
+    plain, .gz, .zst, in .zip or .tar.*. Payloads are dropped at ingest.
 
     \b
     Exit codes:
@@ -132,6 +166,10 @@ def check(
         fail_on=None if fail_on == _NEVER else fail_on,
         max_rejects=max_rejects,
         require=require,
+        fields=fields,
+        input_format=input_format,
+        keep_payloads=keep_payloads,
+        memory_limit=memory_limit,
     ) as result:
         for name, path in reports:
             _write(path, FORMATS[name](result))

@@ -7,23 +7,16 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from auditor.ingest.staging import lines_with
+from auditor.ingest.foreign import FENCE_FIELDS
+from auditor.ingest.intake import Intake
+from auditor.ingest.members import Member
+from auditor.ingest.staging import Batch, lines_with
 from auditor.model.judgement import Capability
 
 SCHEMA = "auditor.log/v1"
 
-_FENCE_NAMES = (
-    "fence",
-    "lastKnownEventId",
-    "asOfTimestamp",
-    "stateUpdatedAt",
-    "stateEventCount",
-    "eventCount",
-)
-"""The names a fence goes by, on an event or under its `params`."""
-
-_FIELD_CAPABILITY = {
-    **dict.fromkeys((*_FENCE_NAMES, "params"), Capability.FENCES),
+FIELD_CAPABILITY = {
+    **dict.fromkeys((*FENCE_FIELDS, "params"), Capability.FENCES),
     "refusal": Capability.REFUSALS,
     "entity": Capability.ENTITIES,
     "hash": Capability.HASHES,
@@ -60,13 +53,27 @@ def manifest_of(start: bytes) -> dict[str, Any] | None:
     return value if isinstance(value, dict) and value.get("record") == "manifest" else None
 
 
+def read(member: Member, intake: Intake) -> None:
+    """Read one file of JSON lines."""
+    manifest = manifest_of(member.start())
+    path = intake.on_disk(member)
+    export = intake.export(member.name, SCHEMA, recorded(manifest, path))
+    export.manifest = manifest
+    intake.load(Batch("log", path, intake.source(export, member.name)))
+
+
 def recorded(manifest: Mapping[str, Any] | None, path: Path) -> set[Capability]:
     """What the log at `path` records: what its manifest says, or what the keys of its lines show."""
     if manifest is None:
         return {Capability.FENCES} if _records_fences(path) else set()
+    return promised(manifest)
+
+
+def promised(manifest: Mapping[str, Any]) -> set[Capability]:
+    """What a manifest says that its log records."""
     fields = manifest.get("fields")
     names = {name for name in fields if isinstance(name, str)} if isinstance(fields, list) else set()
-    records = {_FIELD_CAPABILITY[name] for name in names & _FIELD_CAPABILITY.keys()}
+    records = {FIELD_CAPABILITY[name] for name in names & FIELD_CAPABILITY.keys()}
     return records | {Capability.ALL_RUNS} if manifest.get("allRuns") is True else records
 
 
@@ -75,7 +82,7 @@ def _records_fences(path: Path) -> bool:
 
     The key may also stand inside a payload, so a line that mentions it is looked at before it counts.
     """
-    return any(_is_fence(line, name) for name in _FENCE_NAMES for line in lines_with(path, name))
+    return any(_is_fence(line, name) for name in FENCE_FIELDS for line in lines_with(path, name))
 
 
 def _is_fence(line: bytes, name: str) -> bool:

@@ -35,7 +35,7 @@ SELECT
     workflow_name, deployment_id, core_version, step_name, attempt, owner_message_id, resume_at, retry_after, token_hash,
     token_retention_until, conflicting_run_id, force_claimed_by, sealed, error_code,
     signature, named_event_id, named_correlation_id,
-    payload_bytes, payload_sha256, payload_encrypted,
+    payload_bytes, payload_sha256, payload_encrypted, payload_kept,
     "position", commit_seq, fence_kind, fence_value, fence_resolved, tail_at_commit,
     request_id, tick_id, writer_id, site, write_attempt, prev_hash, hash, data_sha256
 FROM placed

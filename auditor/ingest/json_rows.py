@@ -6,12 +6,21 @@ accepts, so the second attempt cannot fail.
 
 from __future__ import annotations
 
+import base64
+import datetime as dt
 import json
+import math
 import re
-from typing import Any, NoReturn
+from collections.abc import Iterator
+from decimal import Decimal
+from typing import IO, Any, NoReturn
+
+import cbor2
 
 MAX_ROW_BYTES = 16 * 1024 * 1024
 """The longest JSON text that is read; DuckDB's own bound for one object."""
+
+TOO_LONG = f"longer than {MAX_ROW_BYTES // 1024 // 1024} MiB"
 
 _RUN_ID = re.compile(rb'"run_?[iI]d"\s*:\s*"([^"\\]{1,128})"')
 _OBJECTS = ("eventData", "fence", "params")
@@ -24,7 +33,11 @@ class BadRow(ValueError):
 
 def clean(raw: bytes) -> bytes:
     """One JSON text, re-written so that DuckDB can read it. Raises BadRow with the reason."""
-    value = _parsed(raw)
+    return written(parsed(raw))
+
+
+def written(value: dict[str, Any]) -> bytes:
+    """A row as JSON that DuckDB can read. Raises BadRow with the reason why it could not be."""
     for key in _SCALARS:
         if isinstance(value.get(key), dict | list):
             raise BadRow(f"{key} is {_kind(value[key])}, not text")
@@ -42,9 +55,10 @@ def clean(raw: bytes) -> bytes:
         raise BadRow("nested too deeply") from None
 
 
-def _parsed(raw: bytes) -> dict[str, Any]:
+def parsed(raw: bytes) -> dict[str, Any]:
+    """One JSON object. Raises BadRow with the reason."""
     if len(raw) > MAX_ROW_BYTES:
-        raise BadRow(f"longer than {MAX_ROW_BYTES // 1024 // 1024} MiB")
+        raise BadRow(TOO_LONG)
     try:
         value = json.loads(raw.decode("utf-8-sig"), parse_constant=_no_constant)
     except UnicodeDecodeError as error:
@@ -60,6 +74,42 @@ def _parsed(raw: bytes) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise BadRow(f"not a JSON object but {_kind(value)}")
     return value
+
+
+def plain(value: Any) -> Any:
+    """Any value as JSON values: bytes as the SDK writes them to JSON, times as text in UTC."""
+    match value:
+        case dict():
+            return {str(key): plain(part) for key, part in value.items()}
+        case list() | tuple() | set() | frozenset():
+            return [plain(part) for part in value]
+        case bytes():
+            return {"__type": "Uint8Array", "data": base64.b64encode(value).decode("ascii")}
+        case cbor2.CBORTag():
+            return plain(value.value)
+        case dt.datetime():
+            moment = value if value.tzinfo else value.replace(tzinfo=dt.UTC)
+            return moment.astimezone(dt.UTC).isoformat().replace("+00:00", "Z")
+        case str() | bool() | int() | None:
+            return value
+        case float():
+            return value if math.isfinite(value) else None
+        case Decimal():
+            return int(value) if value == value.to_integral_value() else str(value)
+    return None if value is cbor2.undefined else str(value)
+
+
+def lines(stream: IO[bytes]) -> Iterator[tuple[int, bytes]]:
+    """The lines that are not blank, each with its number; of one that is too long only the beginning."""
+    line = 0
+    while raw := stream.readline(MAX_ROW_BYTES + 2):
+        line += 1
+        while not raw.endswith(b"\n") and len(raw) > MAX_ROW_BYTES:
+            rest = stream.readline(MAX_ROW_BYTES)
+            if not rest or rest.endswith(b"\n"):
+                break
+        if raw.strip():
+            yield line, raw
 
 
 def run_id_of(raw: bytes) -> str | None:

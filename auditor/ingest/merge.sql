@@ -1,24 +1,58 @@
--- Rows equal in run, event id and content are one event that was exported twice; they are merged and counted.
--- Other content under the same id stays: that is a finding, not noise.
+-- Rows of one run and event id that agree wherever both say something are one event that was read twice: they are
+-- merged, and what one of them lacks comes from the other (an export without payloads beside one with them). Other
+-- content under the same id stays: that is a finding, not noise.
 CREATE OR REPLACE TEMP TABLE repeated AS
-WITH copies AS (
+SELECT event.*, hash(run_id, event_id) AS same, format
+FROM event
+JOIN source USING (source_id)
+JOIN export USING (export_id)
+WHERE hash(run_id, event_id) IN (
+    SELECT hash(run_id, event_id) AS same FROM event GROUP BY same HAVING count(*) > 1
+);
+
+-- A payload is written as each format writes it, so only digests of one format are compared.
+CREATE OR REPLACE TEMP TABLE agreeing AS
+SELECT run_id, event_id, min(event_no) AS event_no
+FROM repeated
+GROUP BY run_id, event_id
+HAVING count(*) > 1 AND {agree}
+    AND count(DISTINCT (format, payload_sha256)) FILTER (WHERE payload_sha256 IS NOT NULL)
+        = count(DISTINCT format) FILTER (WHERE payload_sha256 IS NOT NULL);
+
+CREATE OR REPLACE TEMP TABLE merged AS
+SELECT repeated.event_no, agreeing.event_no AS kept, source_id, line
+FROM repeated
+JOIN agreeing USING (run_id, event_id)
+WHERE repeated.event_no <> agreeing.event_no
+UNION ALL
+-- Where two contents share an id, the rows that are equal in all of it are still one.
+SELECT event_no, kept, source_id, line
+FROM (
     SELECT
-        event_no, source_id,
-        row_number() OVER (
-            PARTITION BY run_id, event_id, row(*COLUMNS(* EXCLUDE (event_no, source_id, line, run_id, event_id)))
-            ORDER BY event_no
-        ) AS copy
-    FROM event
-    WHERE (run_id, event_id) IN (SELECT (run_id, event_id) FROM event GROUP BY ALL HAVING count(*) > 1)
+        event_no, source_id, line, run_id, event_id,
+        min(event_no) OVER (PARTITION BY run_id, event_id, {content}) AS kept
+    FROM repeated
 )
-SELECT event_no, source_id FROM copies WHERE copy > 1;
+WHERE event_no <> kept AND (run_id, event_id) NOT IN (SELECT (run_id, event_id) FROM agreeing);
+
+UPDATE event SET {fill}
+FROM (
+    SELECT agreeing.event_no, {most}
+    FROM repeated JOIN agreeing USING (run_id, event_id)
+    GROUP BY agreeing.event_no
+) AS whole
+WHERE whole.event_no = event.event_no;
+
+INSERT INTO copy SELECT kept, source_id, line FROM merged;
 
 UPDATE input SET merged = (
     SELECT count(*)
-    FROM repeated JOIN source USING (source_id) JOIN export USING (export_id)
+    FROM merged JOIN source USING (source_id) JOIN export USING (export_id)
     WHERE export.input_id = input.input_id
 );
 
-DELETE FROM event WHERE event_no IN (SELECT event_no FROM repeated);
+DELETE FROM event WHERE event_no IN (SELECT event_no FROM merged);
 
+DROP TABLE merged;
+DROP TABLE agreeing;
 DROP TABLE repeated;

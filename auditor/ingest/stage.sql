@@ -52,7 +52,8 @@ WITH raw AS (
             'kind': 'VARCHAR', 'status': 'VARCHAR', 'stepId': 'VARCHAR', 'hookId': 'VARCHAR',
             'waitId': 'VARCHAR', 'updatedAt': 'VARCHAR', 'startedAt': 'VARCHAR', 'completedAt': 'VARCHAR',
             'resumeAt': 'VARCHAR', 'workflowName': 'VARCHAR', 'deploymentId': 'VARCHAR',
-            'executionContext': 'STRUCT(workflowCoreVersion VARCHAR)', 'stepName': 'VARCHAR',
+            'executionContext': 'STRUCT(workflowCoreVersion VARCHAR)', 'workflowCoreVersion': 'VARCHAR',
+            'stepName': 'VARCHAR',
             'attempt': 'VARCHAR', 'token': 'VARCHAR', 'tokenRetentionUntil': 'VARCHAR', 'retryAfter': 'VARCHAR',
             'expiredAt': 'VARCHAR', 'errorCode': 'VARCHAR', 'error': 'JSON', 'output': 'JSON', 'result': 'JSON'
         }
@@ -60,7 +61,16 @@ WITH raw AS (
 )
 
 SELECT
-    CASE WHEN $record <> 'log' THEN $record ELSE coalesce(record, 'event') END AS record,
+    CASE
+        WHEN $record <> 'log' THEN $record
+        WHEN record IS NOT NULL THEN record
+        WHEN eventType IS NOT NULL THEN 'event'
+        WHEN stepId IS NOT NULL THEN 'step'
+        WHEN hookId IS NOT NULL THEN 'hook'
+        WHEN waitId IS NOT NULL OR (resumeAt IS NOT NULL AND correlationId IS NOT NULL) THEN 'wait'
+        WHEN workflowName IS NOT NULL AND status IS NOT NULL THEN 'run'
+        ELSE 'event'
+    END AS record,
     nullif(runId, '') AS run_id,
     nullif(eventId, '') AS event_id,
     nullif(eventType, '') AS event_type,
@@ -72,8 +82,9 @@ SELECT
     resumeId AS resume_id,
     coalesce(eventData.workflowName, workflowName) AS workflow_name,
     coalesce(eventData.deploymentId, deploymentId) AS deployment_id,
-    coalesce(eventData.executionContext.workflowCoreVersion, executionContext.workflowCoreVersion)
-        AS core_version,
+    coalesce(
+        eventData.executionContext.workflowCoreVersion, executionContext.workflowCoreVersion, workflowCoreVersion
+    ) AS core_version,
     coalesce(eventData.stepName, stepName) AS step_name,
     TRY_CAST(coalesce(eventData.attempt, attempt) AS INTEGER) AS attempt,
     eventData.ownerMessageId AS owner_message_id,
@@ -96,6 +107,12 @@ SELECT
     CASE WHEN payload <> '' THEN sha256(payload) END AS payload_sha256,
     -- The SDK's encrypted formats are bytes that begin `encr` or `encp`, in base64 `ZW5jc`.
     contains(payload, '"data":"ZW5jc') AS payload_encrypted,
+    -- The merge drops what is null.
+    CASE WHEN {keep_payloads} AND payload <> '' THEN json_merge_patch('{}', json_object(
+        'input', eventData.input, 'result', eventData.result, 'output', eventData.output,
+        'error', eventData.error, 'stack', eventData.stack, 'payload', eventData.payload,
+        'metadata', eventData.metadata, 'changes', eventData.changes, 'cancelReason', eventData.cancelReason
+    )) END AS payload_kept,
     utc(expiredAt) AS expired_at,
     -- As the digest of an event with this one payload would be: `run_completed` has an output, a step a result.
     sha256(coalesce('output=' || output, 'result=' || result)) AS output_sha256,
@@ -133,7 +150,14 @@ SELECT
     utc("at") AS refused_at,
     tail,
     TRY_CAST(events AS BIGINT) AS events,
-    CASE WHEN $record = 'log' THEN "kind" ELSE $record END AS entity_kind,
+    CASE
+        WHEN $record <> 'log' THEN $record
+        WHEN record IS NOT NULL THEN "kind"
+        WHEN stepId IS NOT NULL THEN 'step'
+        WHEN hookId IS NOT NULL THEN 'hook'
+        WHEN waitId IS NOT NULL OR (resumeAt IS NOT NULL AND correlationId IS NOT NULL) THEN 'wait'
+        ELSE 'run'
+    END AS entity_kind,
     status,
     coalesce(stepId, hookId, regexp_extract(waitId, '(wait_[^-]+)$', 1), correlationId) AS entity_id,
     utc(updatedAt) AS updated_at,

@@ -62,15 +62,15 @@ class Counts:
         self.rejects += other.rejects
 
 
-def load(con: duckdb.DuckDBPyConnection, batch: Batch, scratch: Path) -> Counts:
+def load(con: duckdb.DuckDBPyConnection, batch: Batch, scratch: Path, *, keep_payloads: bool = False) -> Counts:
     """Read one batch into the ingested tables; rows that cannot be read go to `reject`.
 
     Raises InputError if the rows that passed the tolerant reader are refused all the same; nothing is loaded then.
     """
     counts = Counts()
-    if _stage(con, batch) != _expected_rows(batch):
+    if _stage(con, batch, keep_payloads) != _expected_rows(batch):
         batch = _cleaned(con, batch, scratch, counts)
-        if _stage(con, batch) != _expected_rows(batch):
+        if _stage(con, batch, keep_payloads) != _expected_rows(batch):
             raise InputError(str(batch.path), "holds rows that could not be read, nor told from the others")
     _place(con, batch)
     _explain_failures(con)
@@ -90,10 +90,11 @@ def _expected_rows(batch: Batch) -> int:
     return lines + (last != b"\n")
 
 
-def _stage(con: duckdb.DuckDBPyConnection, batch: Batch) -> int:
+def _stage(con: duckdb.DuckDBPyConnection, batch: Batch, keep_payloads: bool) -> int:
     """Project the file onto the relation `staged`; the number of rows, -1 if the reader refused the file."""
     try:
-        con.execute(statement("stage.sql"), {"path": str(batch.path), "record": batch.record})
+        sql = statement("stage.sql").replace("{keep_payloads}", str(keep_payloads).upper())
+        con.execute(sql, {"path": str(batch.path), "record": batch.record})
     except REFUSED:
         return -1
     return int(scalar(con, "SELECT count(*) FROM staged"))
@@ -170,16 +171,8 @@ def _rows(batch: Batch) -> Iterator[tuple[bytes, Origin]]:
     with batch.path.open("rb") as file:
         if batch.origins is not None:
             yield from zip((raw.rstrip(b"\n") for raw in file), batch.origins, strict=True)
-            return
-        line = 0
-        while raw := file.readline(json_rows.MAX_ROW_BYTES + 2):
-            line += 1
-            while not raw.endswith(b"\n") and len(raw) > json_rows.MAX_ROW_BYTES:
-                rest = file.readline(json_rows.MAX_ROW_BYTES)
-                if not rest or rest.endswith(b"\n"):
-                    break
-            if raw.strip():
-                yield raw, Origin(batch.source_id, line)
+        else:
+            yield from ((raw, Origin(batch.source_id, line)) for line, raw in json_rows.lines(file))
 
 
 def lines_with(path: Path, key: str) -> Iterator[bytes]:

@@ -88,10 +88,33 @@ ordinals AS (
     SELECT run_id, bool_and(ordinal IS NOT NULL) AS ordinals FROM entity GROUP BY run_id
 ),
 
--- Which exports hold (a part of) a run.
+-- Which sources, and which exports, hold (a part of) a run.
+part AS (
+    SELECT run_id, source_id FROM event
+    UNION
+    SELECT run_id, copy.source_id FROM copy JOIN event USING (event_no)
+),
+
 held AS (
-    SELECT DISTINCT run_id, export_id
-    FROM (SELECT DISTINCT run_id, source_id FROM event) JOIN source USING (source_id)
+    SELECT DISTINCT run_id, export_id FROM part JOIN source USING (source_id)
+),
+
+-- Every source of the run may have been cut off; one that cannot have been holds the whole of it.
+cut AS (
+    SELECT run_id, min(cut) AS cut
+    FROM part JOIN source USING (source_id)
+    GROUP BY run_id
+    HAVING count(cut) = count(*)
+),
+
+-- The same event was read from two exports, so they are two exports of the run and no split of one.
+twice AS (
+    SELECT DISTINCT run_id
+    FROM copy
+    JOIN event USING (event_no)
+    JOIN source AS kept ON kept.source_id = event.source_id
+    JOIN source AS other ON other.source_id = copy.source_id
+    WHERE kept.export_id <> other.export_id
 ),
 
 recorded AS (
@@ -186,6 +209,7 @@ joined AS (
             WHEN stray_rejects.rejects > 0
                 THEN format('{} unreadable rows of its export may belong to it', stray_rejects.rejects)
             WHEN broken_inputs.problem IS NOT NULL THEN 'its input broke off while it was read'
+            WHEN cut.cut IS NOT NULL THEN cut.cut
             WHEN beginnings = 0 THEN 'the export lacks its run_created and run_started'
             WHEN positioned = seen.events AND (first_position <> 1 OR last_position <> seen.events)
                 THEN format('positions 1 to {} should be there, {} of them are', last_position, seen.events)
@@ -195,7 +219,8 @@ joined AS (
                 THEN format('its head names the tail {}, the export ends at {}', headed.tail, seen.tail)
         END AS gap,
         coalesce(records, []) AS records,
-        coalesce(ordinals, FALSE) AS ordinals
+        coalesce(ordinals, FALSE) AS ordinals,
+        twice.run_id IS NOT NULL AS two_exports
     FROM known
     LEFT JOIN seen USING (run_id)
     LEFT JOIN detail USING (run_id)
@@ -209,15 +234,18 @@ joined AS (
     LEFT JOIN own_rejects USING (run_id)
     LEFT JOIN stray_rejects USING (run_id)
     LEFT JOIN broken_inputs USING (run_id)
+    LEFT JOIN cut USING (run_id)
+    LEFT JOIN twice ON twice.run_id = known.run_id
 )
 
 SELECT
-    * EXCLUDE (records, ordinals, completion_has_resume_at, start_has_step_name, positions_recorded),
+    * EXCLUDE (records, ordinals, two_exports, completion_has_resume_at, start_has_step_name, positions_recorded),
     id_scheme = 'unknown' AND NOT coalesce(positions_recorded, FALSE) AS unordered,
     list_sort(list_concat(records, list_filter(
         [
             CASE WHEN gap IS NULL THEN 'complete' END,
             CASE WHEN ordinals THEN 'ordinals' END,
+            CASE WHEN two_exports THEN 'two_exports' END,
             CASE WHEN id_scheme = 'slot' THEN 'slots' END,
             CASE WHEN core_version IS NOT NULL THEN 'core_version' END
         ],

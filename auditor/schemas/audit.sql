@@ -26,14 +26,22 @@ CREATE TABLE export (
     export_id INTEGER PRIMARY KEY,
     input_id INTEGER NOT NULL,
     name VARCHAR NOT NULL,          -- relative to the input; '' for the input itself
-    format VARCHAR,                 -- world-local | postgres-csv | auditor.log/v1 | null: not recognised
+    format VARCHAR,                 -- auditor.log/v1 | world-local | workflow-cli-json | postgres-world | ...; null: not recognised
     records VARCHAR[] NOT NULL,     -- capabilities that the format records
     manifest JSON                   -- the manifest of an auditor.log/v1, else null
 );
 CREATE TABLE source (
     source_id INTEGER PRIMARY KEY,
     export_id INTEGER NOT NULL,
-    name VARCHAR NOT NULL           -- relative to the input
+    name VARCHAR NOT NULL,          -- relative to the input
+    cut VARCHAR                     -- why it may hold only a part of what was asked for; null: it does not say
+);
+
+-- The same event read once more: from another export of its run, or twice from one. The kept row is `event_no`.
+CREATE TABLE copy (
+    event_no BIGINT NOT NULL,
+    source_id INTEGER NOT NULL,
+    line BIGINT
 );
 
 -- Ingested tables ------------------------------------------------------------------------------------------
@@ -73,6 +81,7 @@ CREATE TABLE event (
     payload_bytes BIGINT,
     payload_sha256 VARCHAR,
     payload_encrypted BOOLEAN,      -- its digest then differs at every write of one value
+    payload JSON,                   -- null unless payloads are kept (`--keep-payloads`)
     -- what auditor.log/v1 adds
     position BIGINT,
     commit_seq BIGINT,

@@ -12,7 +12,7 @@ import pytest
 from corpora.conftest import NAMES, corpus
 
 from auditor import audit
-from auditor.ingest import postgres_csv, world_local
+from auditor.ingest import sdk_tables, world_local
 
 CHOSEN = [name for name in ("4.8.9-local-stress1p", "4.8.9-pg", "5.0.0-beta.5-local-fanout1p") if name in NAMES]
 
@@ -28,8 +28,8 @@ def events_of(archive: Path) -> list[dict]:
             if world_local.record_of(member.name) == "event":
                 events.append(json.load(stream))
             elif member.name.endswith("workflow_events.csv"):
-                rows = postgres_csv.rows("event", io.BytesIO(stream.read()))
-                events += [json.loads(row) for _, row, _ in rows if isinstance(row, bytes)]
+                rows = sdk_tables.csv_rows(io.BytesIO(stream.read()))
+                events += [json.loads(sdk_tables.as_json("event", row)) for _, row in rows]
     return events
 
 

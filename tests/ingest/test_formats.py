@@ -157,7 +157,7 @@ def test_a_folder_may_hold_a_mix(tmp_path: Path) -> None:
     with audit(tmp_path) as result:
         assert [run["run_id"][-1] for run in result.runs] == ["1", "2", "3"]
         (row,) = result.report["inputs"]
-        assert row["format"] == "auditor.log/v1 + postgres-csv + world-local"
+        assert row["format"] == "auditor.log/v1 + postgres-world + world-local"
         # The table stands in the folder and, again, in the tar: one run, its rows merged.
         assert row["merged"] == 3
         assert result.report["counts"]["events"] == 9
