@@ -40,7 +40,8 @@ def judge(con: duckdb.DuckDBPyConnection, rules: Sequence[Rule]) -> None:
         SELECT
             finding_no, rule, finding.run_id, workflow, severity, confidence, place, role, record,
             coalesce(d.run_id, '') || '/'
-                || coalesce(event_id, correlation_id, source) || '/' || coalesce(event_type, entity),
+                || coalesce(event_id, correlation_id, CASE record WHEN 'export' THEN source END, '')
+                || '/' || coalesce(event_type, entity),
             coalesce(event_type, entity) || coalesce(':' || step_name, ''),
             correlation_id
         FROM finding

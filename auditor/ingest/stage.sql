@@ -114,8 +114,11 @@ SELECT
         'metadata', eventData.metadata, 'changes', eventData.changes, 'cancelReason', eventData.cancelReason
     )) END AS payload_kept,
     utc(expiredAt) AS expired_at,
-    -- As the digest of an event with this one payload would be: `run_completed` has an output, a step a result.
-    sha256(coalesce('output=' || output, 'result=' || result)) AS output_sha256,
+    -- As the digest of the event with this one payload: what a step's row calls its output is the event's result.
+    sha256(
+        CASE WHEN $record = 'step' OR kind = 'step' OR stepId IS NOT NULL THEN 'result=' ELSE 'output=' END
+        || coalesce(output, result)
+    ) AS output_sha256,
     TRY_CAST("position" AS BIGINT) AS "position",
     TRY_CAST(commitSeq AS BIGINT) AS commit_seq,
     CASE

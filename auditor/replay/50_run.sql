@@ -64,7 +64,11 @@ detail AS (
         max(spec_version) AS spec_version,
         count("position") AS positioned,
         bool_and(regexp_full_match(event_id, '[a-z]+_0{10}\d{16}')) AS slots,
-        bool_and(regexp_full_match(event_id, '([a-z]+_)?[0-7][0-9A-HJKMNP-TV-Z]{25}')) AS ulids,
+        -- The digits of a slot would pass for a ULID of 1970.
+        bool_and(
+            regexp_full_match(event_id, '([a-z]+_)?[0-7][0-9A-HJKMNP-TV-Z]{25}')
+            AND NOT regexp_full_match(event_id, '[a-z]+_0{10}\d{16}')
+        ) AS ulids,
         bool_or(resume_at IS NOT NULL) FILTER (WHERE event_type = 'wait_completed') AS completion_has_resume_at,
         bool_or(step_name IS NOT NULL) FILTER (WHERE event_type = 'step_started') AS start_has_step_name
     FROM event

@@ -43,7 +43,10 @@ timed AS (
 ),
 
 by_time AS (
-    SELECT weak.event_no, least(coalesce(timed."position", 0), weak."position" - 1) AS known
+    SELECT
+        weak.event_no,
+        -- A fence whose time cannot be read names nothing.
+        CASE WHEN weak.ms IS NOT NULL THEN least(coalesce(timed."position", 0), weak."position" - 1) END AS known
     FROM weak
     ASOF LEFT JOIN timed ON timed.run_id = weak.run_id AND weak.beyond > timed.moment
 )

@@ -6,13 +6,18 @@ needs: [fences]
 implies:
   - conflicting-terminals
   - duplicate-step-created
+  - duplicate-wait-completed
   - duplicate-wait-created
   - event-after-terminal
+  - fence-regressed
+  - hook-sleep-near-race
   - late-creation
   - ordinal-collision
+  - ordinal-regression
   - orphaned-wait
   - runtime-corruption-verdict
   - self-hook-conflict
+  - step-name-conflict
   - step-restarted-after-outcome
 since: 0.1.0
 ---

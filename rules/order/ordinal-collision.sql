@@ -3,7 +3,12 @@ title: Two entities of different kinds were created on one ordinal
 severity: error
 confidence: proof
 needs: [ordinals]
-implies: [duplicate-step-created, duplicate-wait-created, orphaned-wait, runtime-corruption-verdict]
+implies:
+  - duplicate-step-created
+  - duplicate-wait-created
+  - ordinal-regression
+  - orphaned-wait
+  - runtime-corruption-verdict
 since: 0.1.0
 ---
 ## What it means

@@ -5,7 +5,12 @@ severity:
   - {is: error}
 confidence: proof
 needs: []
-implies: [orphaned-wait, runtime-corruption-verdict]
+implies:
+  - attempt-mismatch
+  - conflicting-step-outcomes
+  - entity-state-mismatch
+  - orphaned-wait
+  - runtime-corruption-verdict
 since: 0.1.0
 ---
 ## What it means

@@ -3,7 +3,7 @@ title: A wait is overdue and nothing will complete it
 severity: error
 confidence: strong
 needs: [complete]
-implies: []
+implies: [stalled-run]
 since: 0.1.0
 params:
   grace_seconds: {default: 60, meaning: how long after its resumeAt a wait may stay open}
