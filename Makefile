@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.ready
 
-.PHONY: demo test check proof setup lock lint types clean
+.PHONY: demo test check proof bench setup lock lint types clean
 
 demo: setup          ## audit the sample logs and print the report
 	@$(BIN)/auditor check sample_logs --fail-on never
@@ -16,6 +16,10 @@ check: lint types    ## the part that needs no server and no browser
 
 proof: setup         ## the long runs
 	$(BIN)/python -m pytest -q -m proof
+
+EVENTS ?= 1000000
+bench: setup         ## measure against the targets; EVENTS=10000000 for what only a large log shows
+	$(BIN)/python -m tests.benchmarks --events $(EVENTS)
 
 lint: setup
 	$(BIN)/ruff check .

@@ -11,9 +11,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import duckdb
+import pyarrow as pa
 
 from auditor.check.header import Rule, SeverityCase
-from auditor.database import REFUSED, quoted, scalar
+from auditor.database import REFUSED, insert, quoted, scalar
 from auditor.model.judgement import CAPABILITY_MISSING, Capability, Outcome
 
 KEPT_WITNESSES = 1000
@@ -40,41 +41,55 @@ def run_rules(con: duckdb.DuckDBPyConnection, rules: Sequence[Rule], *, everythi
     params = [[rule.id, param.name, None, param.default] for rule in rules for param in rule.params]
     if params:
         con.executemany("INSERT INTO rule_param VALUES (?, ?, ?, ?)", params)
+    runs = _Runs.of(con)
     for reads_findings in (False, True):
         rows = []
         for rule in (rule for rule in rules if rule.reads_findings is reads_findings):
             started = time.perf_counter()
-            result = _evaluate(con, rule) if everything or not reads_findings else _left_out(con)
+            result = _evaluate(con, rule, runs) if everything or not reads_findings else _left_out(runs)
             rows.append(_row(rule, result, time.perf_counter() - started))
         if rows:
-            con.executemany(f"INSERT INTO rule VALUES ({', '.join('?' * len(rows[0]))})", rows)
+            insert(con, "rule", pa.Table.from_pylist(rows))
 
 
-def _left_out(con: duckdb.DuckDBPyConnection) -> Result:
-    skipped = int(scalar(con, "SELECT count(*) FROM run"))
-    return Result(Outcome.NOT_EVALUATED, "it needs the findings of all other rules", 0, skipped, 0)
+@dataclass(frozen=True, slots=True)
+class _Runs:
+    """How many runs have which capabilities."""
+
+    counts: dict[frozenset[str], int]
+
+    @classmethod
+    def of(cls, con: duckdb.DuckDBPyConnection) -> _Runs:
+        rows = con.execute("SELECT capabilities, count(*) FROM run GROUP BY capabilities").fetchall()
+        return cls({frozenset(names): count for names, count in rows})
+
+    def having(self, needs: Sequence[Capability]) -> int:
+        return sum(count for names, count in self.counts.items() if names.issuperset(needs))
+
+    def why_not(self, needs: Sequence[Capability]) -> str:
+        """Which of these some run lacks, in words."""
+        missing = [CAPABILITY_MISSING[need] for need in needs if self.having([need]) < self.having([])]
+        return "; ".join(missing) or "there is no run"
 
 
-def _evaluate(con: duckdb.DuckDBPyConnection, rule: Rule) -> Result:
-    needs = _list(rule.needs)
-    evaluated, skipped = con.execute(
-        f"SELECT count(*) FILTER (has), count(*) FILTER (NOT has) "
-        f"FROM (SELECT list_has_all(capabilities, {needs}) AS has FROM run)"
-    ).fetchall()[0]
+def _left_out(runs: _Runs) -> Result:
+    return Result(Outcome.NOT_EVALUATED, "it needs the findings of all other rules", 0, runs.having([]), 0)
+
+
+def _evaluate(con: duckdb.DuckDBPyConnection, rule: Rule, runs: _Runs) -> Result:
+    evaluated = runs.having(rule.needs)
+    skipped = runs.having([]) - evaluated
     if not evaluated:
-        return Result(Outcome.NOT_EVALUATED, _why_not(con, rule), 0, skipped, 0)
+        return Result(Outcome.NOT_EVALUATED, runs.why_not(rule.needs), 0, skipped, 0)
     try:
-        con.execute(_findings_sql(rule)).fetchall()
+        found = int(con.execute(_findings_sql(rule)).fetchall()[0][0])
     except REFUSED as error:
         return Result(Outcome.FAILED, str(error).splitlines()[0], 0, evaluated + skipped, 0)
-    found, unproven = con.execute(
-        "SELECT count(*), count(*) FILTER (WHERE len(witness) = 0 OR because IS NULL) FROM found"
-    ).fetchall()[0]
-    if unproven:
+    if found and scalar(con, "SELECT count(*) FROM found WHERE len(witness) = 0 OR because IS NULL"):
         return Result(Outcome.FAILED, "it gave a finding without a witness", 0, evaluated + skipped, 0)
     if found:
         _store(con, rule)
-    reason = _why_not(con, rule) if skipped else None
+    reason = runs.why_not(rule.needs) if skipped else None
     return Result(Outcome.FOUND if found else Outcome.HELD, reason, evaluated, skipped, found)
 
 
@@ -148,28 +163,21 @@ def _store(con: duckdb.DuckDBPyConnection, rule: Rule) -> None:
     ).fetchall()
 
 
-def _why_not(con: duckdb.DuckDBPyConnection, rule: Rule) -> str:
-    """Which of the rule's needs some run lacks."""
-    lacking = "SELECT count(*) FROM run WHERE NOT list_contains(capabilities, ?)"
-    missing = [CAPABILITY_MISSING[need] for need in rule.needs if scalar(con, lacking, need.value)]
-    return "; ".join(missing) or "there is no run"
-
-
-def _row(rule: Rule, result: Result, seconds: float) -> list[object]:
+def _row(rule: Rule, result: Result, seconds: float) -> dict[str, object]:
     """One row of the table `rule`."""
-    return [
-        rule.id,
-        rule.version,
-        rule.title,
-        rule.about,
-        result.outcome.value,
-        result.reason,
-        result.evaluated_runs,
-        result.skipped_runs,
-        result.findings,
-        seconds,
-        rule.document,
-    ]
+    return {
+        "rule": rule.id,
+        "version": rule.version,
+        "title": rule.title,
+        "about": rule.about,
+        "outcome": result.outcome.value,
+        "reason": result.reason,
+        "evaluated_runs": result.evaluated_runs,
+        "skipped_runs": result.skipped_runs,
+        "findings": result.findings,
+        "seconds": seconds,
+        "document": rule.document,
+    }
 
 
 def _list(names: Sequence[Capability]) -> str:

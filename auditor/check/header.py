@@ -46,6 +46,7 @@ HEADINGS = (
 )
 """The headings of every rule's explanation, in this order."""
 
+_LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the C one reads the catalogue ten times as fast
 _ID = re.compile(r"^[a-z][a-z0-9]*(-[a-z0-9]+)*$")
 _FILE = re.compile(r"\A/\*\n(?P<header>.*?)\n---\n(?P<document>.*?)\n?\*/\n(?P<select>.*)\Z", re.DOTALL)
 _W = TypeVar("_W", Confidence, Severity, Capability)
@@ -142,7 +143,7 @@ def parse(path: Path) -> Rule:
 
 def _header(path: Path, text: str) -> dict[str, Any]:
     try:
-        header = yaml.safe_load(text)
+        header = yaml.load(text, Loader=_LOADER)  # noqa: S506 - both are safe loaders
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 2 if error.problem_mark else None
         raise RuleFileError(path, f"the header is not YAML: {error.problem}", line) from None

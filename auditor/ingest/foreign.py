@@ -13,7 +13,7 @@ from typing import Any
 
 from auditor.errors import InputError
 from auditor.ingest.intake import Intake
-from auditor.ingest.json_rows import BadRow, plain, written
+from auditor.ingest.json_rows import BadRow, plain, storable, written
 from auditor.ingest.staging import Batch, Origin
 from auditor.model.judgement import Capability
 
@@ -36,6 +36,8 @@ REQUIRED = ("runId", "eventId", "eventType")
 
 _OBJECTS = ("eventData", "fence", "params", "executionContext")
 _PAYLOADS = ("input", "result", "payload")
+_EVENT_PAYLOADS = (*_PAYLOADS, "output", "error")
+"""A row of a run or a step has an output and an error of its own; those of an event are its data."""
 
 
 def field_of(column: str) -> str | None:
@@ -51,16 +53,23 @@ def missing(columns: Collection[str], fields: Mapping[str, str]) -> list[str]:
 
 
 def require(name: str, columns: Collection[str], fields: Mapping[str, str]) -> None:
-    """Raise InputError, saying what to do, if no column gives a required field, or a mapped one is not there."""
-    tops = set(columns)
-    unknown = [column for column in fields if column not in tops and column.split(".")[0] not in tops]
-    known = ", ".join(sorted(columns)[:20]) or "none"
+    """Raise InputError, saying what to do, if no column gives a required field."""
+    known = _listed(columns)
+    unknown = [column for column, field in fields.items() if field in REQUIRED and not _has(columns, column)]
     if unknown:
         raise InputError(name, f"has no column {unknown[0]!r}, which --map names; its columns are {known}")
     if lacking := missing(columns, fields):
         raise InputError(
             name, f"no column gives {', '.join(lacking)}; its columns are {known}; use --map COLUMN={lacking[0]}"
         )
+
+
+def _has(columns: Collection[str], path: str) -> bool:
+    return path in columns or path.split(".", maxsplit=1)[0] in columns
+
+
+def _listed(columns: Iterable[str]) -> str:
+    return storable(", ".join(sorted(columns)[:20])) or "none"
 
 
 def translated(row: Mapping[str, Any], fields: Mapping[str, str]) -> dict[str, Any]:
@@ -70,8 +79,12 @@ def translated(row: Mapping[str, Any], fields: Mapping[str, str]) -> dict[str, A
     for name in _OBJECTS:
         if isinstance(text := ours.get(name), str):
             ours[name] = _object(name, text)
-    if payloads := {name: ours.pop(name) for name in _PAYLOADS if ours.get(name) is not None}:
-        ours["eventData"] = (ours.get("eventData") or {}) | payloads
+    names = _EVENT_PAYLOADS if ours.get("eventType") else _PAYLOADS
+    if payloads := {name: ours.pop(name) for name in names if ours.get(name) is not None}:
+        data = ours.get("eventData")
+        if not isinstance(data, dict | None):
+            raise BadRow("eventData is not an object")
+        ours["eventData"] = (data or {}) | payloads
     return {name: value for name, value in ours.items() if value != ""}
 
 
@@ -108,7 +121,11 @@ def load(
     columns: Collection[str],
     intake: Intake,
 ) -> None:
-    """Load foreign rows, each with its line. Raises InputError if `columns` do not give the required fields."""
+    """Load foreign rows, each with its line.
+
+    `columns` are those of all rows, or of the first ones. Raises InputError if they do not give the required
+    fields, and, when all is read, if no row had a column that `--map` names.
+    """
     fields = intake.options.fields
     require(name, columns, fields)
     given = {field_of(column) for column in columns} | set(fields.values())
@@ -116,18 +133,24 @@ def load(
     source_id = intake.source(export, name)
     path = intake.file("foreign.ndjson")
     origins: list[Origin] = []
+    unseen = {column for column in fields if not _has(columns, column)}
     with path.open("wb") as out:
         for line, row in rows:
             origin = Origin(source_id, line)
             try:
                 if isinstance(row, BadRow):
                     raise row
+                if unseen:
+                    unseen = {column for column in unseen if not _has(row, column)}
                 out.write(written(translated(row, fields)) + b"\n")
             except BadRow as bad:
-                intake.reject(origin, _run_id(row, fields), str(bad))
+                intake.reject(origin, bad.run_id or _run_id(row, fields), str(bad))
             else:
                 origins.append(origin)
     intake.load(Batch("log", path, source_id, origins))
+    if unseen:
+        column, known = min(unseen), _listed(columns)
+        raise InputError(name, f"has no column {column!r}, which --map names; its columns are {known}")
 
 
 FENCE_FIELDS = ("fence", "lastKnownEventId", "asOfTimestamp", "stateUpdatedAt", "stateEventCount", "eventCount")

@@ -16,8 +16,9 @@ import duckdb
 import pyarrow as pa
 
 from auditor.database import insert
+from auditor.ingest.json_rows import storable
 from auditor.ingest.members import Member
-from auditor.ingest.staging import Batch, Counts, Origin, load
+from auditor.ingest.staging import REJECTS_AT_ONCE, Batch, Counts, Origin, Reject, load, store_rejects
 from auditor.model.judgement import Capability
 
 
@@ -80,11 +81,12 @@ class Intake:
         self.ledger = ledger
         self.options = ledger.options
         self.input_id = input_id
-        self.path = path
+        self.path = storable(path)
         self.counts = Counts()
         self.skipped = 0
         self.problems: list[str] = []
         self._exports: dict[str, Export] = {}
+        self._rejects: list[Reject] = []
 
     def export(self, name: str, format: str | None, records: set[Capability] | None = None) -> Export:
         """The export called `name`, relative to the input ('' for the input itself)."""
@@ -95,21 +97,27 @@ class Intake:
         self._exports[name].records |= records or set()
         return self._exports[name]
 
-    def source(self, export: Export, name: str, cut: str | None = None) -> int:
-        """Open a source. `cut` says why it may hold only a part of what was asked for."""
+    def source(self, export: Export, name: str) -> int:
+        """Open a source."""
         source_id = len(self.ledger.sources) + 1
-        self.ledger.sources.append((source_id, export.export_id, name, cut))
+        self.ledger.sources.append((source_id, export.export_id, name, None))
         return source_id
+
+    def cut(self, source_id: int, why: str) -> None:
+        """Say of an open source why it may hold only a part of what was asked for."""
+        self.ledger.sources[source_id - 1] = (*self.ledger.sources[source_id - 1][:3], why)
 
     def file(self, label: str) -> Path:
         """A path of its own for the rows between a format and DuckDB."""
         return self.ledger.file(label)
 
     def on_disk(self, member: Member) -> Path:
-        """A path at which the member's bytes lie."""
-        if member.path is not None:
-            return Path(member.path)
+        """A path at which the member's bytes lie; not its own, of which DuckDB would read a `*` or `[1]` as a
+        pattern, `a=b` as a column and `.gz` as compressed."""
         path = self.file("member")
+        if member.path is not None:
+            path.symlink_to(Path(member.path).absolute())
+            return path
         with path.open("wb") as out:
             copy(member.stream, out)
         return path
@@ -124,12 +132,14 @@ class Intake:
 
     def reject(self, origin: Origin, run_id: str | None, reason: str) -> None:
         """Record a row that could not be read."""
-        values = [origin.source_id, origin.line, run_id, reason]
-        self.ledger.con.execute("INSERT INTO reject VALUES (?, ?, ?, ?)", values)
+        self._rejects.append((origin, storable(run_id) if run_id else None, storable(reason)))
         self.counts.rejects += 1
+        if len(self._rejects) == REJECTS_AT_ONCE:
+            store_rejects(self.ledger.con, self._rejects)
 
     def close(self) -> None:
-        """Store the input and its exports."""
+        """Store the input, its exports and its rejects."""
+        store_rejects(self.ledger.con, self._rejects)
         counts = self.counts
         formats = sorted({export.format for export in self._exports.values() if export.format})
         self.ledger.con.execute(
@@ -146,7 +156,8 @@ class Intake:
                 "; ".join(dict.fromkeys(self.problems)) or None,
             ],
         )
-        for export in self._exports.values():
+        used = {export_id for _, export_id, _, _ in self.ledger.sources}
+        for export in (export for export in self._exports.values() if export.export_id in used):
             manifest = json.dumps(export.manifest) if export.manifest is not None else None
             self.ledger.con.execute(
                 "INSERT INTO export VALUES (?, ?, ?, ?, ?, ?)",

@@ -1,7 +1,8 @@
 """The files inside what the user named: a file, a folder or an archive, one stream of members.
 
 What a file is, is told by its first bytes. Archives are read front to back and never extracted; the names inside
-them are only ever read as names. What is compressed is decompressed on the way, within the bounds below.
+them are only ever read as names. What is compressed is decompressed on the way, within the bounds below. Damage
+ends a stream as the end of the file would, so that what came before it is read; the damage is named after it.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import io
 import lzma
 import os
 import shutil
+import struct
 import tarfile
 import tempfile
 import zipfile
@@ -20,17 +22,18 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, Self
 
 import pyarrow as pa
 
 from auditor.errors import InputError
+from auditor.ingest.json_rows import storable
 
 MAX_EXPANDED = 64 * 1024**3
-"""Bytes that one compressed file may expand to."""
+"""Bytes that one file may expand to, with all that is packed in it."""
 
-MAX_RATIO = 500
-"""How many times larger than itself a compressed file may become; a log gives 10 to 30, a bomb 1,000 and more."""
+MAX_RATIO = 200
+"""How many times larger than itself a file may become; a log gives 10 to 30, a bomb 1,000 and more."""
 
 RATIO_FREE = 64 * 1024**2
 """Bytes that anything may expand to, whatever the ratio."""
@@ -38,8 +41,11 @@ RATIO_FREE = 64 * 1024**2
 MAX_MEMBERS = 5_000_000
 """Members of one archive."""
 
-MAX_DEPTH = 3
-"""Archives within archives."""
+MAX_DEPTH = 6
+"""Archives and compressions within one another; a `.tar.gz` is two."""
+
+MAX_FOLDERS = 100
+"""Folders within folders."""
 
 START = 1 << 16
 """Bytes of a member that may be looked at before it is read."""
@@ -60,7 +66,7 @@ class Member:
 
 @dataclass(frozen=True, slots=True)
 class Damaged:
-    """An archive that could not be read (to its end), and why."""
+    """A file, a folder or an archive that could not be read (to its end), and why."""
 
     name: str
     problem: str
@@ -68,105 +74,157 @@ class Damaged:
 
 def members(path: Path) -> Iterator[Member | Damaged]:
     """Every file of an input, in a stable order."""
-    try:
-        if path.is_dir():
-            for name in _files(str(path), ""):
-                yield from _file(os.path.join(path, name), name, inside=f"{name}/")
-        else:
-            yield from _file(str(path), path.name, inside="")
-    except OSError as error:
-        yield Damaged(path.name, f"cannot be read: {error.strerror or error}")
+    if path.is_dir():
+        yield from _folder(str(path), "")
+    elif path.is_file():
+        yield from _file(str(path), storable(path.name), inside="")
+    else:
+        yield from _pipe(str(path), storable(path.name))
 
 
-def _files(folder: str, prefix: str) -> Iterator[str]:
-    """The regular files below a folder, relative to it, sorted; links are not followed."""
+def _folder(path: str, prefix: str) -> Iterator[Member | Damaged]:
+    """The regular files below a folder, sorted; links are not followed."""
     # Strings, not Paths: a world-local folder holds one file an event, and Paths cost more than reading them.
-    with os.scandir(folder) as scan:
-        entries = sorted(scan, key=lambda entry: entry.name)
+    if prefix.count("/") > MAX_FOLDERS:
+        yield Damaged(prefix, f"folders are nested more than {MAX_FOLDERS} deep")
+        return
+    try:
+        with os.scandir(path) as scan:
+            entries = sorted(scan, key=lambda entry: entry.name)
+    except OSError as error:
+        yield Damaged(prefix, f"cannot be read: {error.strerror or error}")
+        return
     for entry in entries:
+        name = prefix + storable(entry.name)
         if entry.is_dir(follow_symlinks=False):
-            yield from _files(entry.path, f"{prefix}{entry.name}/")
+            yield from _folder(entry.path, f"{name}/")
         elif entry.is_file(follow_symlinks=False):
-            yield prefix + entry.name
+            yield from _file(entry.path, name, inside=f"{name}/")
 
 
 def _file(path: str, name: str, inside: str) -> Iterator[Member | Damaged]:
     try:
         with io.BufferedReader(io.FileIO(path), START) as stream:
-            yield from _unpacked(Member(name, stream, path), inside, depth=0)
+            yield from _unpacked(Member(name, stream, path), inside)
     except OSError as error:
         yield Damaged(name, f"cannot be read: {error.strerror or error}")
 
 
-def _unpacked(member: Member, inside: str, depth: int) -> Iterator[Member | Damaged]:
+def _pipe(path: str, name: str) -> Iterator[Member | Damaged]:
+    """What can be read only once, as `<(zcat log.gz)` of a shell, is read to its end first."""
+    with tempfile.TemporaryFile(buffering=0) as spool:
+        with io.FileIO(path) as stream:
+            shutil.copyfileobj(stream, spool)
+        spool.seek(0)
+        yield from _unpacked(Member(name, io.BufferedReader(spool, START)), "")
+
+
+def _unpacked(
+    member: Member, inside: str, depth: int = 0, budget: _Budget | None = None
+) -> Iterator[Member | Damaged]:
     """The member itself, or what it holds. `inside` is the prefix of the names of what it holds."""
-    start = member.stream.peek(START)
-    decompress = _decompressor(start)
-    if decompress is None and not _is_archive(start):
+    open_ = _opener(member.start())
+    if open_ is None:
         yield member
-        return
-    try:
-        if depth == MAX_DEPTH:
-            raise InputError(member.name, f"archives are nested more than {MAX_DEPTH} deep")
-        if start.startswith(_ZIP):
-            yield from _zip(member, inside, depth)
-        elif decompress is None:
-            yield from _tar(member.stream, inside, depth)
-        else:
-            counted = _Counted(member.stream)
-            bounded = _Bounded(decompress(io.BufferedReader(counted)), lambda: counted.count)
-            stream = io.BufferedReader(bounded, START)
-            if _is_archive(stream.peek(START)):
-                yield from _tar(stream, inside, depth)
-            else:
-                yield Member(member.name, stream)
-    except InputError as error:
-        yield Damaged(member.name, error.problem)
-    except _BROKEN as error:
-        yield Damaged(member.name, f"the archive is damaged or cut off: {error}")
+    elif depth == MAX_DEPTH:
+        yield Damaged(member.name, f"archives are nested more than {MAX_DEPTH} deep")
+    else:
+        try:
+            yield from open_(
+                member, inside, depth + 1, budget or _Budget(os.fstat(member.stream.fileno()).st_size)
+            )
+        except _BROKEN as error:
+            # A stream that ended early is named by whoever opened it.
+            if getattr(member.stream.raw, "problem", None) is None:
+                yield Damaged(member.name, _damage(error))
 
 
-_BROKEN = (tarfile.TarError, zipfile.BadZipFile, EOFError, OSError, zlib.error, lzma.LZMAError, RuntimeError)
-"""What the libraries raise on an archive that is not as it should be (RuntimeError: a zip with a password)."""
+_BROKEN = (
+    InputError,
+    tarfile.TarError,
+    zipfile.BadZipFile,
+    EOFError,
+    OSError,
+    RuntimeError,
+    ValueError,
+    zlib.error,
+    lzma.LZMAError,
+    struct.error,
+)
+"""What the libraries raise on an archive that is not as it should be."""
 
-_ZIP = (b"PK\x03\x04", b"PK\x05\x06")
+
+def _damage(error: Exception) -> str:
+    if isinstance(error, InputError):
+        return error.problem
+    return f"the archive is damaged or cut off: {error}"
 
 
-def _decompressor(start: bytes) -> Callable[[IO[bytes]], Any] | None:
-    if start.startswith(b"\x1f\x8b"):
-        return lambda raw: gzip.GzipFile(fileobj=raw)
-    if start.startswith(b"\x28\xb5\x2f\xfd"):
-        return lambda raw: pa.CompressedInputStream(pa.PythonFile(raw, "r"), "zstd")
-    if start.startswith(b"BZh"):
-        return bz2.BZ2File
-    if start.startswith(b"\xfd7zXZ"):
-        return lzma.LZMAFile
+_Opener = Callable[[Member, str, int, "_Budget"], Iterator[Member | Damaged]]
+
+
+def _opener(start: bytes) -> _Opener | None:
+    """What opens a file that begins so, or None: it is no archive, and nothing compressed."""
+    if start.startswith((b"PK\x03\x04", b"PK\x05\x06")):
+        return _zip
+    if start[257:262] == b"ustar":
+        return _tar
+    for magic, decompress in _DECOMPRESS.items():
+        if start.startswith(magic):
+            return partial(_decompressed, decompress)
     return None
 
 
-def _is_archive(start: bytes) -> bool:
-    return start.startswith(_ZIP) or start[257:262] == b"ustar"
+_DECOMPRESS: dict[bytes, Callable[[Any], Any]] = {
+    b"\x1f\x8b": lambda packed: gzip.GzipFile(fileobj=packed),
+    b"\x28\xb5\x2f\xfd": lambda packed: pa.CompressedInputStream(pa.PythonFile(packed, "r"), "zstd"),
+    b"BZh": bz2.BZ2File,
+    b"\xfd7zXZ": lzma.LZMAFile,
+}
 
 
-def _tar(stream: IO[bytes], inside: str, depth: int) -> Iterator[Member | Damaged]:
-    watched = _Watched(stream)
-    whole = io.BufferedReader(watched)
-    with tarfile.open(fileobj=whole, mode="r|") as archive:
-        for number, info in enumerate(archive):
-            if number == MAX_MEMBERS:
-                raise InputError("", f"holds more than {MAX_MEMBERS} files")
-            content = archive.extractfile(info) if info.isfile() else None
-            if content is not None:
-                held = Member(inside + info.name, io.BufferedReader(_Raw(content), START))
-                yield from _unpacked(held, f"{inside}{info.name}/", depth + 1)
-    while whole.read(1 << 20):
-        pass
-    if watched.end != bytes(tarfile.BLOCKSIZE):
-        # Cut off between two members, it would read as a shorter archive; a whole one ends in zeros.
-        raise InputError("", "the archive is damaged or cut off: its end is missing")
+def _decompressed(
+    decompress: Callable[[Any], Any], member: Member, inside: str, depth: int, budget: _Budget
+) -> Iterator[Member | Damaged]:
+    content = _Content(decompress(member.stream), budget)
+    yield from _unpacked(Member(member.name, io.BufferedReader(content, START)), inside, depth, budget)
+    if content.problem:
+        yield Damaged(member.name, content.problem)
 
 
-def _zip(member: Member, inside: str, depth: int) -> Iterator[Member | Damaged]:
+def _tar(member: Member, inside: str, depth: int, budget: _Budget) -> Iterator[Member | Damaged]:
+    with tarfile.open(fileobj=member.stream, mode="r|", tarinfo=_Header) as archive:
+        number = 0
+        while (info := archive.next()) is not None:
+            archive.members = []  # type: ignore[attr-defined]  # it would keep every header that it has read
+            number += 1
+            if number > MAX_MEMBERS:
+                raise InputError(member.name, f"holds more than {MAX_MEMBERS} files")
+            name = inside + storable(info.name)
+            if info.issparse():
+                yield Damaged(name, "is a sparse file in a tar; pack it without --sparse")
+            elif info.isfile() and (file := archive.extractfile(info)) is not None:
+                held = Member(name, io.BufferedReader(_Content(file), START))
+                yield from _unpacked(held, f"{name}/", depth, budget)
+    while rest := member.stream.read(1 << 20):
+        if rest.strip(b"\0"):
+            raise InputError(member.name, "the archive goes on after its end; unpack it first")
+
+
+class _Header(tarfile.TarInfo):
+    """The header of a tar's member. A damaged one is no end of the archive, as `tarfile` has it."""
+
+    @classmethod
+    def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> Self:
+        try:
+            return super().frombuf(buf, encoding, errors)
+        except tarfile.HeaderError as error:
+            if bytes(buf) == bytes(tarfile.BLOCKSIZE):
+                raise  # zeros: the end
+            raise tarfile.ReadError("its end is missing" if not buf else str(error)) from None
+
+
+def _zip(member: Member, inside: str, depth: int, budget: _Budget) -> Iterator[Member | Damaged]:
     with tempfile.TemporaryFile() as spool:
         source: IO[bytes] = member.stream
         if member.path is None:
@@ -175,70 +233,68 @@ def _zip(member: Member, inside: str, depth: int) -> Iterator[Member | Damaged]:
         with zipfile.ZipFile(source) as archive:
             infos = archive.infolist()
             if len(infos) > MAX_MEMBERS:
-                raise InputError("", f"holds more than {MAX_MEMBERS} files")
+                raise InputError(member.name, f"holds more than {MAX_MEMBERS} files")
             for info in sorted(infos, key=lambda info: info.filename):
-                if info.is_dir():
-                    continue
-                name = inside + info.filename
-                with archive.open(info) as content:
-                    bounded = _Bounded(content, partial(int, info.compress_size))
-                    held = Member(name, io.BufferedReader(bounded, START))
-                    yield from _unpacked(held, f"{name}/", depth + 1)
+                if not info.is_dir():
+                    yield from _zipped(archive, info, inside + storable(info.filename), depth, budget)
 
 
-class _Raw(io.RawIOBase):
-    """A stream of bytes that fills every read as far as it can, and says in our words what is wrong with it."""
+def _zipped(
+    archive: zipfile.ZipFile, info: zipfile.ZipInfo, name: str, depth: int, budget: _Budget
+) -> Iterator[Member | Damaged]:
+    if info.flag_bits & 1:
+        yield Damaged(name, "is protected by a password; unpack it first")
+        return
+    try:
+        file = archive.open(info)
+    except _BROKEN as error:
+        yield Damaged(name, _damage(error))
+        return
+    with file:
+        content = _Content(file, budget)
+        yield from _unpacked(Member(name, io.BufferedReader(content, START)), f"{name}/", depth, budget)
+        if content.problem:
+            yield Damaged(name, content.problem)
 
-    def __init__(self, source: Any) -> None:
+
+class _Budget:
+    """How many bytes one file may still expand to."""
+
+    def __init__(self, packed: int) -> None:
+        self.whole = self.left = min(MAX_EXPANDED, max(RATIO_FREE, MAX_RATIO * packed))
+
+
+class _Content(io.RawIOBase):
+    """Bytes out of an archive. What is wrong with them ends them, and is in `problem`."""
+
+    problem: str | None = None
+
+    def __init__(self, source: Any, budget: _Budget | None = None) -> None:
         self._source = source
+        self._budget = budget
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, buffer: Any) -> int:
         filled = 0
-        try:
-            while filled < len(buffer) and (chunk := self._source.read(len(buffer) - filled)):
-                buffer[filled : filled + len(chunk)] = chunk
-                filled += len(chunk)
-        except _BROKEN as error:
-            raise InputError("", f"the archive is damaged or cut off: {error}") from None
+        while filled < len(buffer) and (chunk := self._chunk(len(buffer) - filled)):
+            buffer[filled : filled + len(chunk)] = chunk
+            filled += len(chunk)
         return filled
 
-
-class _Counted(_Raw):
-    """A stream that counts what was read from it."""
-
-    count = 0
-
-    def readinto(self, buffer: Any) -> int:
-        read = super().readinto(buffer)
-        self.count += read
-        return read
-
-
-class _Watched(_Raw):
-    """A stream that remembers the end of what was read from it."""
-
-    end = b""
-
-    def readinto(self, buffer: Any) -> int:
-        read = super().readinto(buffer)
-        self.end = (self.end + bytes(buffer[:read]))[-tarfile.BLOCKSIZE :]
-        return read
-
-
-class _Bounded(_Counted):
-    """A decompressed stream within its bounds; `packed` says how many compressed bytes it came from."""
-
-    def __init__(self, source: Any, packed: Callable[[], int]) -> None:
-        super().__init__(source)
-        self._packed = packed
-
-    def readinto(self, buffer: Any) -> int:
-        read = super().readinto(buffer)
-        if self.count > MAX_EXPANDED:
-            raise InputError("", f"expands to more than {MAX_EXPANDED // 1024**3} GiB")
-        if self.count > RATIO_FREE and self.count > MAX_RATIO * self._packed():
-            raise InputError("", f"expands more than {MAX_RATIO}-fold, as no log does")
-        return read
+    def _chunk(self, size: int) -> bytes:
+        if self.problem is not None:
+            return b""
+        try:
+            chunk: bytes = self._source.read1(size)
+        except _BROKEN as error:
+            self.problem = _damage(error)
+            return b""
+        if self._budget is not None:
+            self._budget.left -= len(chunk)
+            if self._budget.left < 0:
+                limit = self._budget.whole // 1024**2
+                self.problem = f"expands to more than {limit} MiB, as no log of its size does; unpack it first"
+                return b""
+        return chunk

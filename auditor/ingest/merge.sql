@@ -7,7 +7,7 @@ FROM event
 JOIN source USING (source_id)
 JOIN export USING (export_id)
 WHERE hash(run_id, event_id) IN (
-    SELECT hash(run_id, event_id) AS same FROM event GROUP BY same HAVING count(*) > 1
+    SELECT hash(run_id, event_id) AS same FROM event_core GROUP BY same HAVING count(*) > 1
 );
 
 -- A payload is written as each format writes it, so only digests of one format are compared.
@@ -35,13 +35,16 @@ FROM (
 )
 WHERE event_no <> kept AND (run_id, event_id) NOT IN (SELECT (run_id, event_id) FROM agreeing);
 
-UPDATE event SET {fill}
-FROM (
-    SELECT agreeing.event_no, {most}
-    FROM repeated JOIN agreeing USING (run_id, event_id)
-    GROUP BY agreeing.event_no
-) AS whole
-WHERE whole.event_no = event.event_no;
+-- What the kept row lacks comes from the others.
+CREATE OR REPLACE TEMP TABLE whole AS
+SELECT agreeing.event_no, {most}
+FROM repeated JOIN agreeing USING (run_id, event_id)
+GROUP BY agreeing.event_no;
+
+UPDATE event_core SET {fill_core} FROM whole WHERE whole.event_no = event_core.event_no;
+INSERT INTO event_more (event_no)
+SELECT event_no FROM whole WHERE event_no NOT IN (SELECT event_no FROM event_more);
+UPDATE event_more SET {fill_more} FROM whole WHERE whole.event_no = event_more.event_no;
 
 INSERT INTO copy SELECT kept, source_id, line FROM merged;
 
@@ -51,8 +54,10 @@ UPDATE input SET merged = (
     WHERE export.input_id = input.input_id
 );
 
-DELETE FROM event WHERE event_no IN (SELECT event_no FROM merged);
+DELETE FROM event_core WHERE event_no IN (SELECT event_no FROM merged);
+DELETE FROM event_more WHERE event_no IN (SELECT event_no FROM merged);
 
+DROP TABLE whole;
 DROP TABLE merged;
 DROP TABLE agreeing;
 DROP TABLE repeated;

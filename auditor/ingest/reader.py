@@ -157,10 +157,10 @@ def _reader_of(start: bytes, options: Options) -> Callable[[Member, Intake], Non
 def _json_reader(start: bytes, line: str, options: Options) -> Callable[[Member, Intake], None] | None:
     text = start.removeprefix(b"\xef\xbb\xbf").lstrip()
     if text.startswith(b"["):
-        return sdk_json.read
+        return sdk_json.read if text[1:].lstrip()[:1] in (b"{", b"]", b"") else None
     if options.fields and _is_object(line):
         return foreign_text.read_ndjson
-    return sdk_json.read if b'"runId"' in text or b'"schema"' in text else None
+    return sdk_json.read if any(key in text for key in (b'"runId"', b'"schema"', b'"hasMore"')) else None
 
 
 def _is_object(line: str) -> bool:
@@ -177,6 +177,8 @@ def _skip(_: Member, intake: Intake) -> None:
 def _unknown(start: bytes) -> str:
     if not start.strip():
         return "is empty"
+    if start.startswith((b"\xff\xfe", b"\xfe\xff")):
+        return "is UTF-16, as PowerShell writes it; convert it to UTF-8"
     if b"\0" in start[:1024]:
         return "is binary, and no archive or table that auditor reads"
     return f"is no event log that auditor knows ({KNOWN})"

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import csv
 import datetime as dt
-import io
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import IO, Any
@@ -28,8 +27,11 @@ FORMAT = "postgres-world"
 
 Row = Mapping[str, Any]
 
-MAX_FIELD = 64 * 1024 * 1024
-"""The longest field of a CSV row, in characters."""
+MAX_LINE = 64 * 1024 * 1024
+"""The longest line of a CSV, in bytes."""
+
+MAX_FIELD = 34 * 1024 * 1024
+"""The longest field of a CSV, in characters: the hexadecimal digits of the longest row that is read."""
 
 _TABLES: dict[str, frozenset[str]] = {
     "event": frozenset({"id", "type", "correlation_id", "run_id", "payload_cbor"}),
@@ -92,23 +94,47 @@ def load(
 def csv_rows(stream: IO[bytes]) -> Iterator[tuple[int, Row | BadRow]]:
     """Each row of a CSV with a header as (1-based line, its columns or why it is bad)."""
     csv.field_size_limit(MAX_FIELD)
-    text = io.TextIOWrapper(stream, encoding="utf-8-sig", errors="surrogateescape", newline="")
-    reader = csv.DictReader(text)
-    columns = reader.fieldnames  # read now, so that the first row stands on the line after the header
+    lines = _Lines(stream)
+    reader = csv.reader(lines)
+    columns: list[str] | None = None
     while True:
-        line = reader.line_num + 1
+        line = lines.read + 1
         try:
             row = next(reader, None)
             if row is None:
-                break
-            if None in row or None in row.values() or not columns:
+                return
+            if columns is None:
+                columns = row
+            elif row and len(row) != len(columns):
                 raise BadRow("the number of columns is not that of the header")
-            yield line, row
+            elif row:
+                yield line, dict(zip(columns, row, strict=True))
         except csv.Error as error:
             yield line, BadRow(f"not CSV: {error}")
         except BadRow as bad:
             yield line, bad
-    text.detach()
+
+
+class _Lines:
+    """The lines of a CSV as text. One that is too long is a BadRow, after which the next one can be read."""
+
+    def __init__(self, stream: IO[bytes]) -> None:
+        self._stream = stream
+        self.read = 0
+
+    def __iter__(self) -> Iterator[str]:
+        return self
+
+    def __next__(self) -> str:
+        raw = self._stream.readline(MAX_LINE + 1)
+        if not raw:
+            raise StopIteration
+        self.read += 1
+        if len(raw) > MAX_LINE:
+            while raw and not raw.endswith(b"\n"):
+                raw = self._stream.readline(MAX_LINE)
+            raise BadRow(f"a line longer than {MAX_LINE // 1024**2} MiB")
+        return raw.decode("utf-8-sig" if self.read == 1 else "utf-8", "surrogateescape")
 
 
 def as_json(record: str, row: Row) -> bytes:
@@ -119,7 +145,7 @@ def as_json(record: str, row: Row) -> bytes:
         raise BadRow("not UTF-8") from None
     except BadRow:
         raise
-    except (ValueError, RecursionError, TypeError, KeyError) as error:
+    except (ValueError, RecursionError, TypeError, KeyError, ArithmeticError) as error:
         raise BadRow(f"a value that cannot be read: {type(error).__name__}") from None
 
 
@@ -213,6 +239,6 @@ def _decoded(field: str | bytes | None) -> Any:
             raise BadRow("a CBOR column cannot be decoded: not hexadecimal") from None
     try:
         value = cbor2.loads(field)
-    except (cbor2.CBORDecodeError, ValueError, RecursionError, OverflowError, MemoryError) as error:
+    except (cbor2.CBORDecodeError, ValueError, RecursionError, ArithmeticError, MemoryError) as error:
         raise BadRow(f"a CBOR column cannot be decoded: {type(error).__name__}") from None
     return plain(value)

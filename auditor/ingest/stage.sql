@@ -60,6 +60,7 @@ WITH raw AS (
     )
 )
 
+-- Columns are what costs here, not bytes: those that most events lack go on together, as one JSON text.
 SELECT
     CASE
         WHEN $record <> 'log' THEN $record
@@ -75,11 +76,9 @@ SELECT
     nullif(eventId, '') AS event_id,
     nullif(eventType, '') AS event_type,
     nullif(correlationId, '') AS correlation_id,
-    createdAt AS created_text,
     utc(createdAt) AS created_at,
-    utc(occurredAt) AS occurred_at,
+    createdAt IS NOT NULL AND created_at IS NULL AS created_unreadable,
     TRY_CAST(specVersion AS INTEGER) AS spec_version,
-    resumeId AS resume_id,
     coalesce(eventData.workflowName, workflowName) AS workflow_name,
     coalesce(eventData.deploymentId, deploymentId) AS deployment_id,
     coalesce(
@@ -87,18 +86,8 @@ SELECT
     ) AS core_version,
     coalesce(eventData.stepName, stepName) AS step_name,
     TRY_CAST(coalesce(eventData.attempt, attempt) AS INTEGER) AS attempt,
-    eventData.ownerMessageId AS owner_message_id,
     utc(coalesce(eventData.resumeAt, resumeAt)) AS resume_at,
-    utc(coalesce(eventData.retryAfter, retryAfter)) AS retry_after,
-    TRY_CAST(eventData.sealed AS BOOLEAN) AS sealed,
-    utc(coalesce(eventData.tokenRetentionUntil, tokenRetentionUntil)) AS token_retention_until,
     substr(sha256(coalesce(eventData.token, token)), 1, 16) AS token_hash,
-    eventData.conflictingRunId AS conflicting_run_id,
-    eventData.forceClaimedBy AS force_claimed_by,
-    coalesce(
-        eventData.errorCode, errorCode,
-        CASE WHEN $record = 'run' OR kind = 'run' THEN TRY(error ->> '$.code') END
-    ) AS error_code,
     CASE
         WHEN eventType = 'run_failed' THEN coalesce(eventData.error, '{}')
         WHEN $record = 'run' OR kind = 'run' THEN error
@@ -106,64 +95,92 @@ SELECT
     nullif(strlen(payload), 0) AS payload_bytes,
     CASE WHEN payload <> '' THEN sha256(payload) END AS payload_sha256,
     -- The SDK's encrypted formats are bytes that begin `encr` or `encp`, in base64 `ZW5jc`.
-    contains(payload, '"data":"ZW5jc') AS payload_encrypted,
-    -- The merge drops what is null.
-    CASE WHEN {keep_payloads} AND payload <> '' THEN json_merge_patch('{}', json_object(
-        'input', eventData.input, 'result', eventData.result, 'output', eventData.output,
-        'error', eventData.error, 'stack', eventData.stack, 'payload', eventData.payload,
-        'metadata', eventData.metadata, 'changes', eventData.changes, 'cancelReason', eventData.cancelReason
-    )) END AS payload_kept,
-    utc(expiredAt) AS expired_at,
-    -- As the digest of the event with this one payload: what a step's row calls its output is the event's result.
-    sha256(
-        CASE WHEN $record = 'step' OR kind = 'step' OR stepId IS NOT NULL THEN 'result=' ELSE 'output=' END
-        || coalesce(output, result)
-    ) AS output_sha256,
-    TRY_CAST("position" AS BIGINT) AS "position",
-    TRY_CAST(commitSeq AS BIGINT) AS commit_seq,
+    contains(payload, '"data":"ZW5jc') AS encrypted,
     CASE
-        WHEN fence."kind" IS NOT NULL THEN fence."kind"
-        WHEN coalesce(lastKnownEventId, params.lastKnownEventId) IS NOT NULL THEN 'tail'
-        WHEN coalesce(asOfTimestamp, params.asOfTimestamp) IS NOT NULL THEN 'as_of'
-        WHEN coalesce(stateEventCount, params.stateEventCount, eventCount, params.eventCount) IS NOT NULL
-            THEN 'count'
-        WHEN coalesce(stateUpdatedAt, params.stateUpdatedAt) IS NOT NULL THEN 'state_updated_at'
-    END AS fence_kind,
-    coalesce(
-        fence."value",
-        lastKnownEventId, params.lastKnownEventId,
-        asOfTimestamp, params.asOfTimestamp,
-        stateEventCount, params.stateEventCount, eventCount, params.eventCount,
-        stateUpdatedAt, params.stateUpdatedAt
-    ) AS fence_value,
-    fence.resolved AS fence_resolved,
-    tailAtCommit AS tail_at_commit,
-    coalesce(requestId, params.requestId) AS request_id,
-    tickId AS tick_id,
-    writerId AS writer_id,
-    site,
-    TRY_CAST(writeAttempt AS INTEGER) AS write_attempt,
-    prevHash AS prev_hash,
-    hash,
-    dataSha256 AS data_sha256,
-    tailAtRefusal AS tail_at_refusal,
-    code,
-    expected,
-    actual,
-    utc("at") AS refused_at,
-    tail,
-    TRY_CAST(events AS BIGINT) AS events,
-    CASE
-        WHEN $record <> 'log' THEN $record
-        WHEN record IS NOT NULL THEN "kind"
-        WHEN stepId IS NOT NULL THEN 'step'
-        WHEN hookId IS NOT NULL THEN 'hook'
-        WHEN waitId IS NOT NULL OR (resumeAt IS NOT NULL AND correlationId IS NOT NULL) THEN 'wait'
-        ELSE 'run'
-    END AS entity_kind,
-    status,
-    coalesce(stepId, hookId, regexp_extract(waitId, '(wait_[^-]+)$', 1), correlationId) AS entity_id,
-    utc(updatedAt) AS updated_at,
-    utc(startedAt) AS started_at,
-    utc(completedAt) AS completed_at
+        WHEN encrypted OR ({keep_payloads} AND payload <> '') OR coalesce(
+            record, occurredAt, resumeId, eventData.ownerMessageId, eventData.retryAfter, retryAfter,
+            eventData.sealed, eventData.tokenRetentionUntil, tokenRetentionUntil, eventData.conflictingRunId,
+            eventData.forceClaimedBy, eventData.errorCode, errorCode, "position", commitSeq, fence."kind",
+            fence."value", lastKnownEventId, asOfTimestamp, stateUpdatedAt, stateEventCount, eventCount,
+            params.lastKnownEventId, params.asOfTimestamp, params.stateUpdatedAt, params.stateEventCount,
+            params.eventCount, params.requestId, requestId, tailAtCommit, tickId, writerId, site, writeAttempt,
+            prevHash, hash, dataSha256, status, kind, stepId, hookId, waitId, updatedAt, resumeAt
+        ) IS NOT NULL OR $record <> 'log'
+            THEN to_json({
+                'occurred_at': utc(occurredAt),
+                'resume_id': resumeId,
+                'owner_message_id': eventData.ownerMessageId,
+                'retry_after': utc(coalesce(eventData.retryAfter, retryAfter)),
+                'sealed': eventData.sealed,
+                'token_retention_until': utc(coalesce(eventData.tokenRetentionUntil, tokenRetentionUntil)),
+                'conflicting_run_id': eventData.conflictingRunId,
+                'force_claimed_by': eventData.forceClaimedBy,
+                'error_code': coalesce(
+                    eventData.errorCode, errorCode,
+                    CASE WHEN $record = 'run' OR kind = 'run' THEN TRY(error ->> '$.code') END
+                ),
+                'payload_encrypted': nullif(encrypted, FALSE),
+                -- The merge drops what is null.
+                'payload': CASE WHEN {keep_payloads} AND payload <> '' THEN json_merge_patch('{}', json_object(
+                    'input', eventData.input, 'result', eventData.result, 'output', eventData.output,
+                    'error', eventData.error, 'stack', eventData.stack, 'payload', eventData.payload,
+                    'metadata', eventData.metadata, 'changes', eventData.changes,
+                    'cancelReason', eventData.cancelReason
+                )) END,
+                'position': "position",
+                'commit_seq': commitSeq,
+                'fence_kind': CASE
+                    WHEN fence."kind" IS NOT NULL THEN fence."kind"
+                    WHEN coalesce(lastKnownEventId, params.lastKnownEventId) IS NOT NULL THEN 'tail'
+                    WHEN coalesce(asOfTimestamp, params.asOfTimestamp) IS NOT NULL THEN 'as_of'
+                    WHEN coalesce(stateEventCount, params.stateEventCount, eventCount, params.eventCount) IS NOT NULL
+                        THEN 'count'
+                    WHEN coalesce(stateUpdatedAt, params.stateUpdatedAt) IS NOT NULL THEN 'state_updated_at'
+                END,
+                'fence_value': coalesce(
+                    fence."value",
+                    lastKnownEventId, params.lastKnownEventId,
+                    asOfTimestamp, params.asOfTimestamp,
+                    stateEventCount, params.stateEventCount, eventCount, params.eventCount,
+                    stateUpdatedAt, params.stateUpdatedAt
+                ),
+                'fence_resolved': fence.resolved,
+                'tail_at_commit': tailAtCommit,
+                'request_id': coalesce(requestId, params.requestId),
+                'tick_id': tickId,
+                'writer_id': writerId,
+                'site': site,
+                'write_attempt': writeAttempt,
+                'prev_hash': prevHash,
+                'hash': hash,
+                'data_sha256': dataSha256,
+                'tail_at_refusal': tailAtRefusal,
+                'code': code,
+                'expected': expected,
+                'actual': actual,
+                'refused_at': utc("at"),
+                'tail': tail,
+                'events': events,
+                'kind': CASE
+                    WHEN $record <> 'log' THEN $record
+                    WHEN record IS NOT NULL THEN "kind"
+                    WHEN stepId IS NOT NULL THEN 'step'
+                    WHEN hookId IS NOT NULL THEN 'hook'
+                    WHEN waitId IS NOT NULL OR (resumeAt IS NOT NULL AND correlationId IS NOT NULL) THEN 'wait'
+                    ELSE 'run'
+                END,
+                'status': status,
+                'entity_id': coalesce(stepId, hookId, regexp_extract(waitId, '(wait_[^-]+)$', 1), correlationId),
+                'updated_at': utc(updatedAt),
+                'started_at': utc(startedAt),
+                'completed_at': utc(completedAt),
+                'expired_at': utc(expiredAt),
+                -- As the digest of the event with this one payload: what a step's row calls its output is the
+                -- event's result.
+                'output_sha256': sha256(
+                    CASE WHEN $record = 'step' OR kind = 'step' OR stepId IS NOT NULL THEN 'result=' ELSE 'output=' END
+                    || coalesce(output, result)
+                )
+            })
+    END AS more
 FROM raw;

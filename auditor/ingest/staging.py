@@ -17,7 +17,7 @@ from pathlib import Path
 import duckdb
 import pyarrow as pa
 
-from auditor.database import REFUSED, replace_temp, scalar
+from auditor.database import REFUSED, insert, replace_temp, scalar
 from auditor.errors import InputError
 from auditor.ingest import json_rows, runtime_error
 
@@ -28,6 +28,12 @@ class Origin:
 
     source_id: int
     line: int | None
+
+
+Reject = tuple[Origin, str | None, str]
+"""A row that could not be read: where it stands, the run it belongs to if that is known, and why."""
+
+REJECTS_AT_ONCE = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +129,7 @@ def _place(con: duckdb.DuckDBPyConnection, batch: Batch) -> None:
 def _explain_failures(con: duckdb.DuckDBPyConnection) -> None:
     """Read the stored errors of failed runs: rare rows, and no work for SQL."""
     failed = con.execute(
-        "SELECT row_no, error_json, error_code FROM placed WHERE error_json IS NOT NULL"
+        "SELECT row_no, error_json, more ->> 'error_code' FROM placed WHERE error_json IS NOT NULL"
     ).fetchall()
     reports = [(row_no, runtime_error.parse(error, code)) for row_no, error, code in failed]
     found = [(row_no, report) for row_no, report in reports if report is not None]
@@ -142,9 +148,10 @@ def _distribute(con: duckdb.DuckDBPyConnection) -> Counts:
     def rows_of(table: str) -> int:
         return int(scalar(con, f"SELECT count(*) FROM {table}"))
 
-    tables = ("event", "entity_row", "refusal", "reject")
+    tables = ("event_core", "entity_row", "refusal", "reject")
     before = [rows_of(table) for table in tables]
-    con.execute(statement("distribute.sql"))
+    first = scalar(con, "SELECT coalesce(max(event_no), 0) FROM event_core")
+    con.execute(statement("distribute.sql").replace("$first_event", str(first))).fetchall()
     after = [rows_of(table) for table in tables]
     return Counts(*(new - old for new, old in zip(after, before, strict=True)))
 
@@ -152,7 +159,7 @@ def _distribute(con: duckdb.DuckDBPyConnection) -> Counts:
 def _cleaned(con: duckdb.DuckDBPyConnection, batch: Batch, scratch: Path, counts: Counts) -> Batch:
     """Re-write the batch with its good rows only; the bad ones become rejects."""
     origins: list[Origin] = []
-    rejects: list[tuple[int, int | None, str | None, str]] = []
+    rejects: list[Reject] = []
     path = scratch / f"cleaned-{batch.path.name}"
     with path.open("wb") as out:
         for raw, origin in _rows(batch):
@@ -160,11 +167,24 @@ def _cleaned(con: duckdb.DuckDBPyConnection, batch: Batch, scratch: Path, counts
                 out.write(json_rows.clean(raw) + b"\n")
                 origins.append(origin)
             except json_rows.BadRow as bad:
-                rejects.append((origin.source_id, origin.line, json_rows.run_id_of(raw), str(bad)))
-    if rejects:
-        con.executemany("INSERT INTO reject VALUES (?, ?, ?, ?)", rejects)
-    counts.rejects += len(rejects)
+                rejects.append((origin, json_rows.run_id_of(raw), str(bad)))
+                counts.rejects += 1
+                if len(rejects) == REJECTS_AT_ONCE:
+                    store_rejects(con, rejects)
+    store_rejects(con, rejects)
     return Batch(batch.record, path, batch.source_id, origins)
+
+
+def store_rejects(con: duckdb.DuckDBPyConnection, rejects: list[Reject]) -> None:
+    """Write rejects to the audit file, and forget them. Row by row it would take a millisecond each."""
+    columns = {
+        "source_id": pa.array([origin.source_id for origin, _, _ in rejects], pa.int32()),
+        "line": pa.array([origin.line for origin, _, _ in rejects], pa.int64()),
+        "run_id": pa.array([run_id for _, run_id, _ in rejects], pa.string()),
+        "reason": pa.array([reason for _, _, reason in rejects], pa.string()),
+    }
+    insert(con, "reject", pa.table(columns))
+    rejects.clear()
 
 
 def _rows(batch: Batch) -> Iterator[tuple[bytes, Origin]]:
@@ -175,12 +195,20 @@ def _rows(batch: Batch) -> Iterator[tuple[bytes, Origin]]:
             yield from ((raw, Origin(batch.source_id, line)) for line, raw in json_rows.lines(file))
 
 
+SKIMMED = 64 * 1024**2
+"""How much of a log without a manifest is looked at for a key that may be null in every line of it."""
+
+
 def lines_with(path: Path, key: str) -> Iterator[bytes]:
-    """The lines of a file that hold a JSON key, in order; skims the rest without parsing it."""
-    if path.stat().st_size == 0:
+    """The lines in the first SKIMMED bytes of a file that hold a JSON key, in order; the rest is not parsed."""
+    size = path.stat().st_size
+    if size == 0:
         return
     text = f'"{key}"'.encode()
-    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as view:
+    with (
+        path.open("rb") as file,
+        mmap.mmap(file.fileno(), min(size, SKIMMED), access=mmap.ACCESS_READ) as view,
+    ):
         at = view.find(text)
         while at >= 0:
             start = view.rfind(b"\n", 0, at) + 1

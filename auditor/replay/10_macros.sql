@@ -27,15 +27,11 @@ CREATE MACRO core_rank(version) AS CASE
         END
 END;
 
--- The low 60 bits of a ULID body: its last 12 Crockford digits. Ordinals are differences of these. Written out,
+-- The low 40 bits of a ULID body: its last 8 Crockford digits. Ordinals are differences of these. Written out,
 -- because a list and a lambda for each entity cost more than everything else in its row.
 CREATE MACRO crockford(digit) AS CAST(strpos('0123456789ABCDEFGHJKMNPQRSTVWXYZ', digit) - 1 AS BIGINT);
 CREATE MACRO ulid_low(body) AS
-    (crockford(body[15]) << 55)
-    + (crockford(body[16]) << 50)
-    + (crockford(body[17]) << 45)
-    + (crockford(body[18]) << 40)
-    + (crockford(body[19]) << 35)
+    (crockford(body[19]) << 35)
     + (crockford(body[20]) << 30)
     + (crockford(body[21]) << 25)
     + (crockford(body[22]) << 20)

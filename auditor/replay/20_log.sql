@@ -4,12 +4,13 @@ CREATE TABLE place AS
 WITH recorded AS (
     SELECT run_id
     FROM event
+    WHERE run_id IN (SELECT run_id FROM event_core JOIN event_more USING (event_no) WHERE "position" IS NOT NULL)
     GROUP BY run_id
     HAVING count("position") = count(*) AND count(DISTINCT "position") = count(*)
 )
 
 SELECT
-    event_no,
+    event_core.event_no,
     CAST(
         CASE
             WHEN recorded.run_id IS NOT NULL THEN "position"
@@ -17,7 +18,8 @@ SELECT
         END
         AS BIGINT
     ) AS "position"
-FROM event
+FROM event_core
+LEFT JOIN event_more USING (event_no)
 LEFT JOIN recorded USING (run_id);
 
 -- log: every event at its position. What a rule needs beyond this is in `event`.
@@ -32,6 +34,6 @@ SELECT
     CASE WHEN event_type[:5] IN ('step_', 'wait_', 'hook_') THEN event_type[:4] END AS kind,
     correlation_id,
     created_at
-FROM event
+FROM event_core
 JOIN place USING (event_no)
 LEFT JOIN write_role USING (event_type);

@@ -10,12 +10,13 @@ WITH life AS (
         min("position") FILTER (WHERE reaches = 2) AS first_active,
         min("position") FILTER (WHERE reaches = 3) AS first_closed,
         count(*) FILTER (WHERE reaches = 1) AS created,
-        count(*) FILTER (WHERE log.event_type = 'step_started') AS started,
-        count(*) FILTER (WHERE log.event_type = 'step_retrying') AS retried,
+        count(*) FILTER (WHERE event_type = 'step_started') AS started,
+        count(*) FILTER (WHERE event_type = 'step_retrying') AS retried,
         count(*) FILTER (WHERE reaches = 3) AS closed,
         max(reaches) AS stage
-    FROM log
-    JOIN (SELECT DISTINCT event_type, reaches FROM lifecycle) USING (event_type)
+    FROM event_core
+    JOIN place USING (event_no)
+    JOIN (SELECT DISTINCT kind, event_type, reaches FROM lifecycle) USING (event_type)
     WHERE correlation_id IS NOT NULL
     GROUP BY ALL
 ),
@@ -30,7 +31,7 @@ by_kind AS (
         run_id, kind,
         min(low) AS lowest, max(low) AS highest, count(*) AS entities,
         min(min(low)) OVER (PARTITION BY run_id) AS first_draw,
-        min(body[:14]) AS first_half, max(body[:14]) AS last_half,
+        min(body[:18]) AS first_half, max(body[:18]) AS last_half,
         bool_and(regexp_full_match(body, '[0-7][0-9A-HJKMNP-TV-Z]{25}')) AS ulids,
         bool_or(regexp_full_match(body, '\d{26}')) AS numbers
     FROM bodies

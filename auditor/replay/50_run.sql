@@ -2,7 +2,7 @@
 -- its history is incomplete (gap), the reference time for what is overdue (now) and what its core's replay tolerates (one column a row of TOLERANCES).
 CREATE TABLE run AS
 WITH known AS (
-    SELECT run_id FROM event
+    SELECT run_id FROM event_core
     UNION SELECT run_id FROM entity_row
     UNION SELECT run_id FROM refusal
     UNION SELECT run_id FROM head
@@ -46,33 +46,36 @@ seen AS (
         max("position") AS last_position,
         arg_min(event_no, "position") AS first_event_no,
         arg_max(event_no, "position") AS last_event_no,
-        arg_max(event_id, "position") AS tail,
         min("position") FILTER (WHERE event_type IN ('run_completed', 'run_failed', 'run_cancelled'))
             AS terminal_position,
         arg_min(event_type, "position") FILTER (
             WHERE event_type IN ('run_completed', 'run_failed', 'run_cancelled')
         ) AS terminal_type,
         count(*) FILTER (WHERE event_type IN ('run_created', 'run_started')) AS beginnings,
-        max(created_at) AS last_created_at
-    FROM log
+        max(created_at) AS last_created_at,
+        max(spec_version) AS spec_version,
+        -- The digits of a slot would pass for a ULID of 1970.
+        bool_and(contains(event_id, '_0000000000') AND regexp_full_match(event_id, '[a-z]+_\d{26}')) AS slots,
+        bool_and(
+            NOT contains(event_id, '_0000000000')
+            AND regexp_full_match(event_id, '([a-z]+_)?[0-7][0-9A-HJKMNP-TV-Z]{25}')
+        ) AS ulids,
+        bool_or(resume_at IS NOT NULL) FILTER (WHERE event_type = 'wait_completed') AS completion_has_resume_at,
+        bool_or(step_name IS NOT NULL) FILTER (WHERE event_type = 'step_started') AS start_has_step_name
+    FROM event_core
+    JOIN place USING (event_no)
     GROUP BY run_id
 ),
 
 detail AS (
-    SELECT
-        run_id,
-        max(spec_version) AS spec_version,
-        count("position") AS positioned,
-        bool_and(regexp_full_match(event_id, '[a-z]+_0{10}\d{16}')) AS slots,
-        -- The digits of a slot would pass for a ULID of 1970.
-        bool_and(
-            regexp_full_match(event_id, '([a-z]+_)?[0-7][0-9A-HJKMNP-TV-Z]{25}')
-            AND NOT regexp_full_match(event_id, '[a-z]+_0{10}\d{16}')
-        ) AS ulids,
-        bool_or(resume_at IS NOT NULL) FILTER (WHERE event_type = 'wait_completed') AS completion_has_resume_at,
-        bool_or(step_name IS NOT NULL) FILTER (WHERE event_type = 'step_started') AS start_has_step_name
-    FROM event
+    SELECT run_id, count("position") AS positioned
+    FROM event_core
+    JOIN event_more USING (event_no)
     GROUP BY run_id
+),
+
+ended AS (
+    SELECT seen.run_id, event_id AS tail FROM seen JOIN event_core ON event_no = last_event_no
 ),
 
 failed AS (
@@ -94,7 +97,7 @@ ordinals AS (
 
 -- Which sources, and which exports, hold (a part of) a run.
 part AS (
-    SELECT run_id, source_id FROM event
+    SELECT run_id, source_id FROM event_core
     UNION
     SELECT run_id, copy.source_id FROM copy JOIN event USING (event_no)
 ),
@@ -138,7 +141,7 @@ dated AS (
         ) AS now
     FROM export
     LEFT JOIN source USING (export_id)
-    LEFT JOIN (SELECT source_id, max(created_at) AS newest FROM event GROUP BY source_id) USING (source_id)
+    LEFT JOIN (SELECT source_id, max(created_at) AS newest FROM event_core GROUP BY source_id) USING (source_id)
     GROUP BY export_id
 ),
 
@@ -179,7 +182,7 @@ joined AS (
         run_id,
         coalesce(born.workflow, stored.workflow) AS workflow,
         coalesce(born.deployment_id, stored.deployment_id) AS deployment_id,
-        coalesce(detail.spec_version, stored.spec_version) AS spec_version,
+        coalesce(seen.spec_version, stored.spec_version) AS spec_version,
         coalesce(born.core_version, stored.core_version) AS core_version,
         core_rank(coalesce(born.core_version, stored.core_version)) AS core_rank,
         CASE
@@ -190,9 +193,9 @@ joined AS (
         terminal_position,
         terminal_type,
         coalesce(seen.events, 0) AS events,
-        first_position, last_position, first_event_no, last_event_no, seen.tail, last_created_at, clock.now,
+        first_position, last_position, first_event_no, last_event_no, ended.tail, last_created_at, clock.now,
         CASE WHEN slots THEN 'slot' WHEN ulids THEN 'ulid' ELSE 'unknown' END AS id_scheme,
-        positioned = seen.events AS positions_recorded,
+        coalesce(positioned, 0) = seen.events AS positions_recorded,
         completion_has_resume_at,
         start_has_step_name,
         stored.entity_no,
@@ -219,8 +222,8 @@ joined AS (
                 THEN format('positions 1 to {} should be there, {} of them are', last_position, seen.events)
             WHEN headed.events <> seen.events
                 THEN format('its head counts {} events, {} were exported', headed.events, seen.events)
-            WHEN headed.tail <> seen.tail
-                THEN format('its head names the tail {}, the export ends at {}', headed.tail, seen.tail)
+            WHEN headed.tail <> ended.tail
+                THEN format('its head names the tail {}, the export ends at {}', headed.tail, ended.tail)
         END AS gap,
         coalesce(records, []) AS records,
         coalesce(ordinals, FALSE) AS ordinals,
@@ -228,6 +231,7 @@ joined AS (
     FROM known
     LEFT JOIN seen USING (run_id)
     LEFT JOIN detail USING (run_id)
+    LEFT JOIN ended USING (run_id)
     LEFT JOIN born USING (run_id)
     LEFT JOIN stored USING (run_id)
     LEFT JOIN failed USING (run_id)

@@ -10,6 +10,7 @@ NAMES = {
     "config": "config.schema.json",
     "baseline": "baseline.schema.json",
     "audit": "audit.sql",
+    "world": "world.sql",
 }
 """What `auditor schema NAME` prints, by name."""
 

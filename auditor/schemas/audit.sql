@@ -46,7 +46,8 @@ CREATE TABLE copy (
 
 -- Ingested tables ------------------------------------------------------------------------------------------
 
-CREATE TABLE event (
+-- event: what every event has, and beside it what most events lack. Read the view `event`, which has both.
+CREATE TABLE event_core (
     event_no BIGINT NOT NULL,       -- names the row; says nothing about order
     source_id INTEGER NOT NULL,
     line BIGINT,                    -- 1-based line in the source; null where the source is one record
@@ -55,19 +56,25 @@ CREATE TABLE event (
     event_type VARCHAR NOT NULL,
     correlation_id VARCHAR,
     created_at TIMESTAMP,           -- the store's clock
-    occurred_at TIMESTAMP,          -- the client's clock
     spec_version INTEGER,
-    resume_id VARCHAR,
     -- plain event data
     workflow_name VARCHAR,
     deployment_id VARCHAR,
     core_version VARCHAR,
     step_name VARCHAR,
     attempt INTEGER,
-    owner_message_id VARCHAR,
     resume_at TIMESTAMP,
-    retry_after TIMESTAMP,
     token_hash VARCHAR,             -- first 16 hex of sha256: a hook token is a credential
+    -- payloads are dropped at ingest; their size and digest stay
+    payload_bytes BIGINT,
+    payload_sha256 VARCHAR
+);
+CREATE TABLE event_more (
+    event_no BIGINT NOT NULL,
+    occurred_at TIMESTAMP,          -- the client's clock
+    resume_id VARCHAR,
+    owner_message_id VARCHAR,
+    retry_after TIMESTAMP,
     token_retention_until TIMESTAMP,
     conflicting_run_id VARCHAR,
     force_claimed_by VARCHAR,
@@ -77,15 +84,12 @@ CREATE TABLE event (
     runtime_signature VARCHAR,      -- unconsumed_event | replay_divergence | null
     runtime_event_id VARCHAR,
     runtime_correlation_id VARCHAR,
-    -- payloads are dropped at ingest; their size and digest stay
-    payload_bytes BIGINT,
-    payload_sha256 VARCHAR,
     payload_encrypted BOOLEAN,      -- its digest then differs at every write of one value
     payload JSON,                   -- null unless payloads are kept (`--keep-payloads`)
     -- what auditor.log/v1 adds
     position BIGINT,
     commit_seq BIGINT,
-    fence_kind VARCHAR,             -- null: the writer sent nothing; the reason of an unfenced write is prose and is dropped
+    fence_kind VARCHAR,             -- null: the writer sent nothing; the reason of an unfenced write is prose, dropped
     fence_value VARCHAR,
     fence_resolved VARCHAR,
     tail_at_commit VARCHAR,
@@ -98,6 +102,10 @@ CREATE TABLE event (
     hash VARCHAR,
     data_sha256 VARCHAR
 );
+CREATE VIEW event AS
+SELECT * REPLACE (coalesce(payload_encrypted, FALSE) AS payload_encrypted)
+FROM event_core
+LEFT JOIN event_more USING (event_no);
 
 CREATE TABLE refusal (
     refusal_no BIGINT NOT NULL,

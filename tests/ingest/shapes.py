@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import base64
+import bz2
 import csv
 import datetime as dt
+import gzip
 import io
 import json
+import lzma
 import tarfile
-from collections.abc import Iterable
+import zipfile
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
 import cbor2
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 Event = dict[str, Any]
 
@@ -57,6 +63,97 @@ def postgres_csv(events: Iterable[Event], target: Path) -> Path:
                     event["specVersion"],
                 ]
             )
+    return target
+
+
+def cli_array(events: Iterable[Event], target: Path, *, newest_first: bool = True) -> Path:
+    """`workflow inspect events --runId R --json`: a bare array, newest first."""
+    rows = sorted(events, key=lambda event: event["eventId"], reverse=newest_first)
+    target.write_text(json.dumps(rows, indent=2) + "\n", "utf-8")
+    return target
+
+
+def cli_page(rows: Iterable[Event], target: Path, *, more: bool = False) -> Path:
+    """`workflow inspect runs --json`: a page."""
+    page = {"data": list(rows), "cursor": "2026-11-22T12:00:00.000Z|x", "hasMore": more}
+    target.write_text(json.dumps(page, indent=2) + "\n", "utf-8")
+    return target
+
+
+SNAKE = {
+    "runId": "run_id",
+    "eventId": "event_id",
+    "eventType": "event_type",
+    "correlationId": "correlation_id",
+    "createdAt": "created_at",
+    "specVersion": "spec_version",
+    "eventData": "event_data",
+}
+
+
+def renamed(events: Iterable[Event], names: dict[str, str] | None = None) -> list[Event]:
+    """The events under other names; every row has every column."""
+    names = SNAKE if names is None else names
+    return [{theirs: event.get(ours) for ours, theirs in names.items()} for event in events]
+
+
+def foreign_csv(rows: Iterable[Event], target: Path) -> Path:
+    """A CSV whose objects are JSON text."""
+    rows = list(rows)
+    with target.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, list(rows[0]))
+        writer.writeheader()
+        for row in rows:
+            objects = {key: json.dumps(value) for key, value in row.items() if isinstance(value, dict)}
+            writer.writerow(row | objects)
+    return target
+
+
+def parquet(rows: Iterable[Event], target: Path) -> Path:
+    """A Parquet file whose objects are JSON text and whose times are timestamps, as most tools write it."""
+    rows = [dict(row) for row in rows]
+    for row in rows:
+        for key, value in row.items():
+            if isinstance(value, dict):
+                row[key] = json.dumps(value)
+            elif key in ("createdAt", "created_at", "at") and value is not None:
+                row[key] = dt.datetime.fromisoformat(value)
+    names = dict.fromkeys(key for row in rows for key in row)
+    pq.write_table(pa.Table.from_pylist([{name: row.get(name) for name in names} for row in rows]), target)
+    return target
+
+
+def zstd(content: bytes) -> bytes:
+    sink = pa.BufferOutputStream()
+    with pa.CompressedOutputStream(sink, "zstd") as out:
+        out.write(content)
+    return sink.getvalue().to_pybytes()
+
+
+COMPRESS: dict[str, Callable[[bytes], bytes]] = {
+    "gz": gzip.compress,
+    "bz2": bz2.compress,
+    "xz": lzma.compress,
+    "zst": zstd,
+}
+
+
+def compressed(source: Path, target: Path) -> Path:
+    """The file compressed as the name of the target says."""
+    target.write_bytes(COMPRESS[target.suffix[1:]](source.read_bytes()))
+    return target
+
+
+def zipped(source: Path, target: Path) -> Path:
+    with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as archive:
+        for path in [source] if source.is_file() else sorted(source.rglob("*")):
+            archive.write(path, path.relative_to(source.parent))
+    return target
+
+
+def tar(source: Path, target: Path) -> Path:
+    with tarfile.open(target, "w") as archive:
+        archive.add(source, source.name)
     return target
 
 

@@ -34,8 +34,6 @@ def rejects(path: Path) -> tuple[list[tuple[int | None, str]], dict[str, Any]]:
         ('"text"', "a string"),
         ("null", "null"),
         ("not json at all", "not JSON"),
-        ('{"runId": "r", "x": NaN}', "NaN"),
-        ('{"runId": "r", "x": ' + "9" * 5000 + "}", "digits"),
         ("[" * 100_000, "nested too deeply"),
         ('{"a":' * 100_000, "nested too deeply"),
         ('{"runId": "r", "a": "\\ud800"}', "surrogate"),
