@@ -23,6 +23,8 @@ from auditor.replay import derive
 
 AUDIT_SCHEMA = "auditor.audit/v1"
 
+__all__ = ["AUDIT_SCHEMA", "Options", "run_audit"]
+
 
 def run_audit(
     paths: Sequence[str],

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -13,9 +13,8 @@ import duckdb
 
 from auditor.document import build
 from auditor.errors import InputError, UsageError
-from auditor.ingest import Options
 from auditor.model.judgement import Capability, ExitCode, Severity, Verdict
-from auditor.pipeline import AUDIT_SCHEMA, run_audit
+from auditor.pipeline import AUDIT_SCHEMA, Options, run_audit
 
 
 class Audit:
@@ -63,27 +62,36 @@ class Audit:
         """Every finding that keeps its witness, the worst first."""
         return list(self.report["findings"])
 
-    def events(self, run_id: str, positions: Sequence[int]) -> list[dict[str, Any]]:
-        """The events of a run at these positions, in log order; for showing the log around a witness."""
+    def events(self, places: Mapping[str, Collection[int]]) -> dict[str, list[dict[str, Any]]]:
+        """The events at these positions of these runs, in log order; for showing the log around witnesses.
+
+        One call for many runs: each call reads the whole log once.
+        """
+        asked = [(run_id, at) for run_id, positions in places.items() for at in positions]
         cursor = self.con.execute(
             """
+            WITH asked AS (SELECT unnest(?::VARCHAR[]) AS run_id, unnest(?::BIGINT[]) AS "position"),
+            chosen AS (SELECT log.* FROM log JOIN asked USING (run_id, "position"))
             SELECT
-                log."position", log.event_id, log.event_type, log.role, log.correlation_id, log.created_at,
-                coalesce(log.kind || coalesce('#' || ordinal, ''), '') AS entity,
+                chosen.run_id, chosen."position", chosen.event_id, chosen.event_type, chosen.role,
+                chosen.correlation_id, chosen.created_at,
+                coalesce(chosen.kind || coalesce('#' || ordinal, ''), '') AS entity,
                 event.step_name, event.resume_at, event.fence_kind, event.fence_value, known
-            FROM log
+            FROM chosen
             JOIN event USING (event_no)
             LEFT JOIN entity
-                ON entity.run_id = log.run_id AND entity.kind = log.kind
-                AND entity.correlation_id = log.correlation_id
-            LEFT JOIN write ON write.event_no = log.event_no
-            WHERE log.run_id = ? AND list_contains(?, log."position")
-            ORDER BY log."position"
+                ON entity.run_id = chosen.run_id AND entity.kind = chosen.kind
+                AND entity.correlation_id = chosen.correlation_id
+            LEFT JOIN write ON write.event_no = chosen.event_no
+            ORDER BY chosen.run_id, chosen."position"
             """,
-            [run_id, list(positions)],
+            [[run_id for run_id, _ in asked], [at for _, at in asked]],
         )
         names = [column[0] for column in cursor.description or ()]
-        return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+        found: dict[str, list[dict[str, Any]]] = {run_id: [] for run_id in places}
+        for row in cursor.fetchall():
+            found[row[0]].append(dict(zip(names, row, strict=True)))
+        return found
 
     def close(self) -> None:
         """Close the file; an audit that was not saved is removed."""

@@ -136,7 +136,7 @@ def _store(con: duckdb.DuckDBPyConnection, rule: Rule) -> None:
         located AS (
             SELECT n, max("position") AS place
             FROM (SELECT n, unnest(witness) AS w FROM numbered)
-            LEFT JOIN log ON w.record = 'event' AND log.event_no = w.no
+            LEFT JOIN place ON w.record = 'event' AND place.event_no = w.no
             GROUP BY n
         )
         SELECT

@@ -3,29 +3,83 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import click
 
 from auditor.check.catalogue import load
 from auditor.check.header import Rule
+from auditor.errors import UsageError
+from auditor.result import audit
 
 
 @click.command(short_help="List the rules.")
+@click.argument("paths", nargs=-1, metavar="[PATH...]")
 @click.option("--format", "format_", type=click.Choice(["text", "json"]), default="text", help="Output format.")
-def rules(format_: str) -> None:
-    """List every rule: what it finds, how bad that is, and what a log must record for it."""
-    catalogue = load()
-    if format_ == "json":
-        click.echo(json.dumps([_described(rule) for rule in catalogue.values()], indent=2, ensure_ascii=False))
-        return
+@click.option("--coverage", is_flag=True, help="Audit each PATH on its own, and say which rules it exercised.")
+def rules(paths: tuple[str, ...], format_: str, coverage: bool) -> None:
+    """List every rule: what it finds, how bad that is, and what a log must record for it.
+
+    With --coverage, say for each log at PATH which rules found something in it, which held on it, and which it
+    cannot show at all; and which rules no PATH exercised.
+    """
+    if coverage != bool(paths):
+        raise UsageError("--coverage and the logs to audit go together: auditor rules --coverage PATH...")
+    if coverage:
+        _show_coverage({path: _outcomes(path) for path in paths}, format_)
+    elif format_ == "json":
+        click.echo(json.dumps([_described(rule) for rule in load().values()], indent=2, ensure_ascii=False))
+    else:
+        _list(load())
+
+
+def _list(catalogue: dict[str, Rule]) -> None:
     group = None
     for rule in sorted(catalogue.values(), key=lambda rule: (rule.group, rule.id)):
         if rule.group != group:
             group = rule.group
             click.echo(f"{group}")
         needs = f"  needs {', '.join(rule.needs)}" if rule.needs else ""
-        click.echo(f"  {rule.id:<29} {'/'.join(_severities(rule)):<19} {rule.confidence}{needs}")
+        click.echo(f"  {rule.id:<30} {'/'.join(_severities(rule)):<19} {rule.confidence}{needs}")
         click.echo(f"      {rule.title}")
+
+
+def _outcomes(path: str) -> dict[str, dict[str, Any]]:
+    """What became of every rule on one log."""
+    with audit(path, fail_on=None) as result:
+        return {
+            rule["id"]: {key: rule[key] for key in ("outcome", "findings", "evaluated_runs", "skipped_runs")}
+            for rule in result.report["rules"]
+        }
+
+
+def _show_coverage(covered: dict[str, dict[str, dict[str, Any]]], format_: str) -> None:
+    if format_ == "json":
+        click.echo(json.dumps(covered, indent=2))
+        return
+    for number, path in enumerate(covered, 1):
+        click.echo(f"{number:>3}  {path}")
+    click.echo("\na number: findings in that log; held: evaluated, nothing found; -: not evaluated\n")
+    click.echo(f"{'':<32}" + "".join(f"{number:>7}" for number in range(1, len(covered) + 1)))
+    rules = sorted({rule for outcomes in covered.values() for rule in outcomes})
+    for rule in rules:
+        click.echo(f"{rule:<32}" + "".join(f"{_cell(outcomes[rule]):>7}" for outcomes in covered.values()))
+    found = {rule for rule in rules if any(outcomes[rule]["findings"] for outcomes in covered.values())}
+    idle = [
+        rule
+        for rule in rules
+        if all(outcomes[rule]["outcome"] == "not_evaluated" for outcomes in covered.values())
+    ]
+    held = len(rules) - len(found) - len(idle)
+    click.echo(
+        f"\n{len(rules)} rules: {len(found)} found something, {held} held, {len(idle)} were never evaluated"
+    )
+
+
+def _cell(outcome: dict[str, Any]) -> str:
+    if outcome["findings"]:
+        return str(outcome["findings"])
+    return "-" if outcome["outcome"] == "not_evaluated" else str(outcome["outcome"])
 
 
 def _severities(rule: Rule) -> list[str]:

@@ -26,7 +26,7 @@ MAX_DIGITS = 4_000
 
 TOO_LONG = f"longer than {MAX_ROW_BYTES // 1024 // 1024} MiB"
 
-_RUN_ID = re.compile(rb'"run_?[iI]d"\s*:\s*"([^"\\]{1,128})"')
+_RUN_ID = re.compile(rb'"run_?[iI]d"\s*:\s*"([!#-\[\]-~]{1,128})"')
 _OBJECTS = ("eventData", "fence", "params")
 _SCALARS = ("runId", "eventId", "eventType", "correlationId", "createdAt", "resumeId", "specVersion")
 
@@ -123,7 +123,7 @@ def lines(stream: IO[bytes]) -> Iterator[tuple[int, bytes]]:
 
 def run_id_of(raw: bytes) -> str | None:
     """The run a broken row most likely belongs to; None if its text does not say."""
-    found = {match.decode("utf-8", "replace") for match in _RUN_ID.findall(raw[:MAX_ROW_BYTES])}
+    found = {match.decode("ascii") for match in _RUN_ID.findall(raw[:MAX_ROW_BYTES])}
     return found.pop() if len(found) == 1 else None
 
 

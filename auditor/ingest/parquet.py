@@ -17,6 +17,7 @@ from auditor.database import REFUSED, quoted
 from auditor.errors import InputError
 from auditor.ingest import auditor_log, foreign, sdk_tables
 from auditor.ingest.intake import Intake, folder_of
+from auditor.ingest.json_rows import BadRow
 from auditor.ingest.members import Member
 from auditor.ingest.staging import Batch
 
@@ -39,9 +40,9 @@ def read(member: Member, intake: Intake) -> None:
     if record == "stream":
         intake.skipped += 1
     elif record is not None:
-        sdk_tables.load(record, member.name, _rows(path, member.name), intake, folder_of(member.name))
+        sdk_tables.load(record, member.name, _rows(path), intake, folder_of(member.name))
     elif intake.options.fields:
-        foreign.load(member.name, "parquet", _rows(path, member.name), schema.names, intake)
+        foreign.load(member.name, "parquet", _rows(path), schema.names, intake)
     else:
         _columns(member, path, schema, intake)
 
@@ -82,15 +83,15 @@ def _as_json(field: pa.Field, name: str) -> str:
     return f'{value} AS "{name}"'
 
 
-def _rows(path: Path, name: str) -> Iterator[tuple[int, Mapping[str, Any]]]:
+def _rows(path: Path) -> Iterator[tuple[int, Mapping[str, Any] | BadRow]]:
     line = 0
     try:
         for batch in pq.ParquetFile(path).iter_batches(batch_size=10_000):
             for row in batch.to_pylist():
                 line += 1
                 yield line, row
-    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
-        raise InputError(name, f"is damaged Parquet after row {line}: {_first_line(error)}") from None
+    except (pa.ArrowException, OSError, ValueError, ArithmeticError) as error:
+        yield line + 1, BadRow(f"is damaged Parquet: {_first_line(error)}; nothing behind it was read")
 
 
 def _first_line(error: Exception | duckdb.Error) -> str:

@@ -96,11 +96,12 @@ class Reader:
         if not path.exists():
             raise UsageError(f"{path}: there is no such file or folder")
         packer = world_local.Packer(intake)
+        folder = path.is_dir()
         for member in members(path):
             if isinstance(member, Damaged):
                 intake.problems.append(_named(path, member.name, member.problem))
                 continue
-            alone = not path.is_dir() and member.path is not None
+            alone = not folder and member.path is not None
             self._guarded(lambda member=member, alone=alone: _member(member, intake, packer, alone), intake)  # type: ignore[misc]
         self._guarded(packer.load, intake)
 
@@ -120,17 +121,22 @@ def _member(member: Member, intake: Intake, packer: world_local.Packer, alone: b
     record = world_local.record_of(member.name)
     if record == world_local.ASIDE:
         intake.skipped += 1
-    elif record is not None:
+    elif record is not None and not member.start()[:64].lstrip().startswith(b"["):  # else an array of the CLI
         packer.add(member, record)
     elif (read := _reader_of(member.start(), intake.options)) is not None:
         read(member, intake)
     elif alone:
         raise InputError(member.name, _unknown(member.start()))
-    elif member.name.endswith(_PROMISES):
+    elif _promises_a_log(member.name):
         export = intake.export(member.name, None)
         intake.reject(Origin(intake.source(export, member.name), 1), None, _unknown(member.start()))
     else:
         intake.skipped += 1
+
+
+def _promises_a_log(name: str) -> bool:
+    stem, _, last = name.rpartition(".")
+    return (stem if last in ("gz", "zst", "bz2", "xz") else name).endswith(_PROMISES)
 
 
 def _reader_of(start: bytes, options: Options) -> Callable[[Member, Intake], None] | None:

@@ -30,9 +30,6 @@ from auditor.ingest.staging import Batch
 
 MAGIC = b"SQLite format 3\0"
 
-WAL_MAGIC = (b"\x37\x7f\x06\x82", b"\x37\x7f\x06\x83")
-"""How a write-ahead log (`<file>-wal`) begins."""
-
 BUSY_SECONDS = 5
 """How long to wait for another process that has locked the file."""
 

@@ -12,7 +12,7 @@ from typing import IO
 
 from auditor.ingest.intake import Intake
 from auditor.ingest.json_rows import MAX_ROW_BYTES, TOO_LONG
-from auditor.ingest.members import Member
+from auditor.ingest.members import START, Member
 from auditor.ingest.staging import Batch, Origin
 from auditor.model.judgement import Capability
 
@@ -45,7 +45,9 @@ class Packer:
         records = {Capability.ENTITIES, Capability.ALL_RUNS, Capability.DIGESTS}
         export = self._intake.export(root_of(member.name), FORMAT, records)
         origin = Origin(self._intake.source(export, member.name), None)
-        text = member.stream.read(MAX_ROW_BYTES + 1)
+        text = member.stream.read(START)
+        if len(text) == START:  # a read of the whole bound would reserve its memory for every small file
+            text += member.stream.read(MAX_ROW_BYTES + 1 - START)
         if len(text) > MAX_ROW_BYTES:
             self._intake.reject(origin, run_id_of(member.name), TOO_LONG)
             return

@@ -8,6 +8,7 @@ from __future__ import annotations
 import textwrap
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -106,6 +107,8 @@ def _findings(audit: Audit, paint: _Paint) -> Iterator[str]:
         if finding["folded_under"] is None and finding["severity"] != Severity.INFO
     ]
     titles = {rule["id"]: rule["title"] for rule in audit.report["rules"]}
+    alikes = (alike for _, alike in _grouped(standing, "severity", "rule", "pattern"))
+    logs = _Logs.around(audit, [finding for alike in alikes for finding in alike[:SHOWN_EACH]])
     for (severity, rule), group in _by_weight(audit.report, standing):
         yield "-" * WIDTH
         yield f"{paint(severity.upper(), severity)}  {rule}  ({group[0]['confidence']})"
@@ -115,7 +118,7 @@ def _findings(audit: Audit, paint: _Paint) -> Iterator[str]:
         for _, alike in _grouped(group, "pattern"):
             for finding in alike[:SHOWN_EACH]:
                 yield ""
-                yield from _finding(audit, finding)
+                yield from _finding(audit.report, logs, finding)
             if len(alike) > SHOWN_EACH:
                 yield ""
                 yield f"  ... and {len(alike) - SHOWN_EACH} more of the same pattern"
@@ -133,9 +136,32 @@ def _by_weight(report: dict[str, Any], findings: Sequence[dict[str, Any]]) -> li
     return sorted(_grouped(findings, "severity", "rule"), key=weight)
 
 
-def _finding(audit: Audit, finding: dict[str, Any]) -> Iterator[str]:
+@dataclass(frozen=True, slots=True)
+class _Logs:
+    """What the findings that are shown need of the log: the events around their witnesses, and the workflows."""
+
+    events: dict[tuple[str, int], dict[str, Any]]
+    workflows: dict[str, str | None]
+
+    @classmethod
+    def around(cls, audit: Audit, findings: Sequence[dict[str, Any]]) -> _Logs:
+        places: dict[str, set[int]] = {}
+        for witness in (witness for finding in findings for witness in finding["witness"]):
+            if witness["position"] is not None:
+                places.setdefault(witness["run_id"], set()).update(_window(witness["position"]))
+        return cls(
+            {(run_id, row["position"]): row for run_id, rows in audit.events(places).items() for row in rows},
+            {run["run_id"]: run["workflow"] for run in audit.report["runs"]},
+        )
+
+
+def _window(position: int) -> range:
+    return range(position - CONTEXT, position + CONTEXT + 1)
+
+
+def _finding(report: dict[str, Any], logs: _Logs, finding: dict[str, Any]) -> Iterator[str]:
     if finding["run_id"] is not None:
-        workflow = next(run["workflow"] for run in audit.runs if run["run_id"] == finding["run_id"])
+        workflow = logs.workflows[finding["run_id"]]
         yield f"  run {plain(finding['run_id'])}  {plain(_short(workflow))}".rstrip()
         yield from _wrapped(f"in {plain(_export(finding['witness'][0]))}", "      ", "         ")
     yield from _wrapped(finding["because"], "  ")
@@ -147,14 +173,12 @@ def _finding(audit: Audit, finding: dict[str, Any]) -> Iterator[str]:
     for run_id, roles in witnesses.items():
         if run_id != finding["run_id"]:
             yield f"    run {plain(run_id)}"
-        yield from _log(audit, run_id, roles)
+        yield from _log(logs, run_id, roles)
     for witness in finding["witness"]:
         if witness["position"] is None:
             yield f"  > {witness['record']} of {plain(witness['entity'])}: {witness['role']}"
     yield from _places(finding["witness"])
-    folded = [
-        f["rule"] for f in audit.report["findings"] if f["folded_under"] == finding["fingerprint"]["instance"]
-    ]
+    folded = [f["rule"] for f in report["findings"] if f["folded_under"] == finding["fingerprint"]["instance"]]
     if folded:
         yield from _wrapped(f"explains {_many(len(folded), 'more finding')}: {_tally(folded)}", "    ")
 
@@ -167,10 +191,10 @@ def _export(witness: dict[str, Any]) -> str:
     return folder.as_posix() if folder.name else str(witness["source"])
 
 
-def _log(audit: Audit, run_id: str, roles: dict[int, str]) -> Iterator[str]:
+def _log(logs: _Logs, run_id: str, roles: dict[int, str]) -> Iterator[str]:
     """The log around the witnesses; a `>` marks each of them and says what it shows."""
-    wanted = {at + step for at in roles for step in range(-CONTEXT, CONTEXT + 1)}
-    events = audit.events(run_id, sorted(wanted))
+    wanted = sorted({place for at in roles for place in _window(at)})
+    events = [logs.events[run_id, at] for at in wanted if (run_id, at) in logs.events]
     fenced = any(event["fence_kind"] for event in events)
     last = None
     for event in events:

@@ -24,7 +24,7 @@ ARROWS: dict[str, set[str]] = {
     "document": {"model"},
     "result": {"model", "pipeline", "document"},
     "report": {"model", "result"},
-    "cli": {"model", "check", "report", "result"},
+    "cli": {"model", "ingest", "check", "report", "result"},
     "__init__": {"model", "result"},
     "world": {"model"},
     "runtime": {"model", "world"},

@@ -36,7 +36,22 @@ def test_explain_of_an_unknown_rule_names_the_near_ones(auditor) -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_schema_prints_the_contract(auditor, name) -> None:
     printed = auditor("schema", name).stdout
-    assert printed.startswith("-- The audit file") if name == "audit" else json.loads(printed)["title"]
+    assert printed.startswith("-- The ") if NAMES[name].endswith(".sql") else json.loads(printed)["title"]
+
+
+def test_coverage_says_which_log_exercised_which_rule(auditor) -> None:
+    done = auditor("rules", "--coverage", "sample_logs/orphaned-wait.ndjson", "sample_logs/healthy-order.ndjson")
+    cells = {line.split()[0]: line.split()[1:] for line in done.stdout.splitlines() if line and line[0].isalpha()}
+    assert cells["orphaned-wait"] == ["1", "held"]
+    assert cells["slot-hole"] == ["-", "-"]
+    assert f"{len(load())} rules: " in done.stdout
+
+
+def test_coverage_wants_logs_and_logs_want_coverage(auditor) -> None:
+    for args in (["rules", "--coverage"], ["rules", "sample_logs"]):
+        done = auditor(*args)
+        assert done.returncode == 2
+        assert "go together" in done.stderr
 
 
 def test_the_help_in_the_readme_is_the_help(auditor) -> None:

@@ -178,7 +178,7 @@ class TestCutOff:
 
 
 class TestDamage:
-    """What is broken is named by its element; the elements before it, and after it if they can be found, are kept."""
+    """What is broken is named by its element; those before it, and behind it if they can be found, are kept."""
 
     @pytest.mark.parametrize("lost", [1, 2, 3, 40, 150])
     def test_a_cut_off_array_keeps_its_first_elements(self, lost: int, tmp_path: Path) -> None:

@@ -52,7 +52,9 @@ def test_what_is_found_does_not_depend_on_the_order_of_the_rows(sample: Path, tm
     first, *others = sample.read_text("utf-8").splitlines()
     backward = tmp_path / "backward.ndjson"
     backward.write_text("\n".join([first, *reversed(others)]) + "\n", "utf-8")
-    with audit(sample) as one, audit(backward) as two:
+    rule = sample.parent.name.removesuffix(".samples")
+    select = [] if RULES[rule].reads_findings else [rule]
+    with audit(sample, select=select) as one, audit(backward, select=select) as two:
         for report in (one.report, two.report):
             for finding in report["findings"]:
                 finding["witness"] = [witness | {"source": None, "line": None} for witness in finding["witness"]]
