@@ -35,17 +35,20 @@ def _columns(con: duckdb.DuckDBPyConnection, table: str) -> list[str]:
     return [f'"{name}"' for (name,) in described if name not in _PLACE]
 
 
-def note_payloads(con: duckdb.DuckDBPyConnection, *, kept: bool) -> None:
-    """Add the capabilities that show only in the rows: digests where a payload was seen, payloads if kept."""
-    names = [Capability.DIGESTS, *([Capability.PAYLOADS] if kept else [])]
-    con.execute(
-        """
-        UPDATE export SET records = list_sort(list_distinct(records || ?))
-        WHERE export_id IN (
-            SELECT export_id
-            FROM (SELECT DISTINCT source_id FROM event_core WHERE payload_bytes IS NOT NULL)
-            JOIN source USING (source_id)
-        )
-        """,
-        [[name.value for name in names]],
-    ).fetchall()
+def note_capabilities(con: duckdb.DuckDBPyConnection, *, kept: bool) -> None:
+    """Add the capabilities that the rows themselves show: digests where there is a payload (payloads, if they were
+    kept), and a hash chain where there is a hash."""
+    payloads = [Capability.DIGESTS, *([Capability.PAYLOADS] if kept else [])]
+    for seen, names in (
+        ("event_core WHERE payload_bytes IS NOT NULL", payloads),
+        ("event_core JOIN event_more USING (event_no) WHERE hash IS NOT NULL", [Capability.HASHES]),
+    ):
+        con.execute(
+            f"""
+            UPDATE export SET records = list_sort(list_distinct(records || ?))
+            WHERE export_id IN (
+                SELECT export_id FROM (SELECT DISTINCT source_id FROM {seen}) JOIN source USING (source_id)
+            )
+            """,
+            [[name.value for name in names]],
+        ).fetchall()

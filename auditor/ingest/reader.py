@@ -28,7 +28,7 @@ from auditor.ingest import (
 )
 from auditor.ingest.intake import Intake, Ledger, Options
 from auditor.ingest.members import Damaged, Member, members
-from auditor.ingest.merging import merge, note_payloads
+from auditor.ingest.merging import merge, note_capabilities
 from auditor.ingest.staging import Origin
 
 STDIN = "-"
@@ -84,7 +84,7 @@ class Reader:
         """Name the sources, and merge the rows that were read more than once."""
         self._ledger.store_sources()
         merge(self._ledger.con)
-        note_payloads(self._ledger.con, kept=self._ledger.options.keep_payloads)
+        note_capabilities(self._ledger.con, kept=self._ledger.options.keep_payloads)
 
     def _spooled(self) -> Path:
         path = self._ledger.file("stdin")
@@ -147,6 +147,8 @@ def _reader_of(start: bytes, options: Options) -> Callable[[Member, Intake], Non
         return parquet.read
     if start.startswith(sqlite_world.MAGIC):
         return sqlite_world.read
+    if start.startswith(sqlite_world.WAL_MAGIC):
+        return sqlite_world.pass_over_wal
     line = auditor_log.first_line(start)
     columns = sdk_tables.columns_of(line)
     if table := sdk_tables.table_of(columns):

@@ -29,6 +29,7 @@ from auditor.ingest.members import Member
 from auditor.ingest.staging import Batch
 
 MAGIC = b"SQLite format 3\0"
+WAL_MAGIC = (b"\x37\x7f\x06\x82", b"\x37\x7f\x06\x83")
 
 BUSY_SECONDS = 5
 """How long to wait for another process that has locked the file."""
@@ -152,3 +153,13 @@ def _explained(error: sqlite3.Error) -> str:
     if code.startswith("SQLITE_CANTOPEN"):
         return "cannot be opened; may it be read, and its folder be entered?"
     return f"cannot be read as SQLite: {error}"
+
+
+def pass_over_wal(member: Member, intake: Intake) -> None:
+    """A write-ahead log is read with its file. Raises InputError in an archive, where it cannot be."""
+    if member.path is None:
+        raise InputError(
+            member.name,
+            "is the write-ahead log of a SQLite file; run `PRAGMA wal_checkpoint(TRUNCATE)` before packing it",
+        )
+    intake.skipped += 1

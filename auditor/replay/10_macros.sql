@@ -29,7 +29,9 @@ END;
 
 -- The low 40 bits of a ULID body: its last 8 Crockford digits. Ordinals are differences of these. Written out,
 -- because a list and a lambda for each entity cost more than everything else in its row.
-CREATE MACRO crockford(digit) AS CAST(strpos('0123456789ABCDEFGHJKMNPQRSTVWXYZ', digit) - 1 AS BIGINT);
+-- No digit at all counts as 0: DuckDB refuses to shift what is negative.
+CREATE MACRO crockford(digit) AS
+    CAST(greatest(strpos('0123456789ABCDEFGHJKMNPQRSTVWXYZ', digit) - 1, 0) AS BIGINT);
 CREATE MACRO ulid_low(body) AS
     (crockford(body[19]) << 35)
     + (crockford(body[20]) << 30)

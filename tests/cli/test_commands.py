@@ -40,7 +40,8 @@ def test_schema_prints_the_contract(auditor, name) -> None:
 
 
 def test_coverage_says_which_log_exercised_which_rule(auditor) -> None:
-    done = auditor("rules", "--coverage", "sample_logs/orphaned-wait.ndjson", "sample_logs/healthy-order.ndjson")
+    samples = Path(__file__).parents[2] / "sample_logs"
+    done = auditor("rules", "--coverage", samples / "orphaned-wait.ndjson", samples / "healthy-order.ndjson")
     cells = {line.split()[0]: line.split()[1:] for line in done.stdout.splitlines() if line and line[0].isalpha()}
     assert cells["orphaned-wait"] == ["1", "held"]
     assert cells["slot-hole"] == ["-", "-"]

@@ -17,7 +17,7 @@ import cbor2
 import pytest
 from click.testing import CliRunner
 from ingest.reading import Ingested, read
-from ingest.shapes import cli_array, foreign_csv, postgres_csv, renamed, world_local
+from ingest.shapes import cli_array, foreign_csv, ndjson, postgres_csv, renamed, world_local
 from logs import RUN, Log
 
 from auditor.cli.check import check
@@ -132,6 +132,29 @@ class TestRows:
             assert fast.reasons == slow.reasons[:1]
             assert len(fast.events) == len(slow.events) == 3
             assert fast.gaps[RUN] is not None
+
+    @pytest.mark.parametrize(
+        "body",
+        [
+            "",
+            "x",
+            "\0",
+            "0f8fad5b-d9cb-469f-a165-70867728950e",
+            "I" * 26,
+            "Z" * 26,
+            "9" * 26,
+            "é" * 26,
+            "a" * 10_000,
+        ],
+        ids=lambda body: ascii(body[:12]),
+    )
+    def test_ids_of_any_shape_are_ids(self, body: str, tmp_path: Path) -> None:
+        steps = Log().life("step", 0, "created", "started").life("wait", 1, "created").events
+        for event in steps[2:]:
+            event["correlationId"] = f"{event['correlationId'][:5]}{body}"
+        found = read(ndjson(steps, tmp_path / "log.ndjson"), gaps=True)
+        assert len(found.events) == 5
+        assert found.gaps == {RUN: None}
 
     def test_of_a_key_that_stands_twice_the_last_one_counts_in_every_format(self, tmp_path: Path) -> None:
         row = changed(correlationId="step_1")
