@@ -17,7 +17,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from . import tables
-from .logs import Logs
+from .kept_logs import Logs
 from .processes import Broken, job
 from .ratios import Row
 from .rows import ingest, large, replay_and_rules, small_files, start_up, whole_check

@@ -44,20 +44,22 @@ def test_a_sample_gives_the_outcome_that_its_name_promises(sample: Path, tmp_pat
         assert {severity for (severity,) in severities} == {word}
 
 
-FIRST = {path.parent.name.removesuffix(".samples"): path for path in reversed(SAMPLES) if path.name[:5] == "fires"}
-
-
-@pytest.mark.parametrize("sample", FIRST.values(), ids=FIRST)
-def test_what_is_found_does_not_depend_on_the_order_of_the_rows(sample: Path, tmp_path: Path) -> None:
-    first, *others = sample.read_text("utf-8").splitlines()
-    backward = tmp_path / "backward.ndjson"
-    backward.write_text("\n".join([first, *reversed(others)]) + "\n", "utf-8")
-    rule = sample.parent.name.removesuffix(".samples")
-    select = [] if RULES[rule].reads_findings else [rule]
-    with audit(sample, select=select) as one, audit(backward, select=select) as two:
+def test_what_is_found_does_not_depend_on_the_order_of_the_rows(tmp_path: Path) -> None:
+    forward, backward = tmp_path / "forward", tmp_path / "backward"
+    forward.mkdir()
+    backward.mkdir()
+    firsts = {
+        path.parent.name.removesuffix(".samples"): path for path in reversed(SAMPLES) if path.name[:5] == "fires"
+    }
+    for rule, sample in firsts.items():
+        first, *others = sample.read_text("utf-8").splitlines()
+        (forward / f"{rule}.ndjson").write_text("\n".join([first, *others]) + "\n", "utf-8")
+        (backward / f"{rule}.ndjson").write_text("\n".join([first, *reversed(others)]) + "\n", "utf-8")
+    with audit(forward) as one, audit(backward) as two:
         for report in (one.report, two.report):
             for finding in report["findings"]:
-                finding["witness"] = [witness | {"source": None, "line": None} for witness in finding["witness"]]
+                finding["witness"] = [witness | {"line": None} for witness in finding["witness"]]
+        assert {finding["rule"] for finding in one.report["findings"]} == set(RULES)
         assert one.report["findings"] == two.report["findings"]
         assert one.report["runs"] == two.report["runs"]
 
