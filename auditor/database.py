@@ -40,11 +40,15 @@ def new_audit(path: Path, scratch: Path, memory_limit: str | None = None) -> Ite
             except duckdb.Error:
                 raise UsageError(f"{memory_limit!r} is no size of memory such as 2GB") from None
         try:
-            con.execute(f"ATTACH {quoted(str(path))} AS audit (STORAGE_VERSION '{STORAGE_VERSION}')")
+            # Until the file is complete nobody reads it, and what is broken off is thrown away: no log is needed.
+            con.execute(
+                f"ATTACH {quoted(str(path))} AS audit "
+                f"(STORAGE_VERSION '{STORAGE_VERSION}', RECOVERY_MODE 'no_wal_writes')"
+            )
         except duckdb.IOException:
             raise UsageError(f"{path}: the audit cannot be written there") from None
         con.execute("USE audit")
-        con.execute(schemas.text("audit"))
+        con.execute("BEGIN; " + schemas.text("audit") + "; COMMIT")
         yield con
         con.execute("USE memory")
         con.execute("DETACH audit")

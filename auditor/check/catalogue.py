@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from functools import cache
 from pathlib import Path
 
 from auditor.check.header import Rule, parse
@@ -20,9 +21,13 @@ def rules_folder() -> Path:
 
 def load(folder: Path | None = None) -> dict[str, Rule]:
     """Every rule, by id, in the order of their ids. Raises RuleFileError if one is malformed."""
-    root = folder or rules_folder()
+    return dict(_parsed(folder or rules_folder()))
+
+
+@cache
+def _parsed(root: Path) -> tuple[tuple[str, Rule], ...]:
     rules = (parse(path) for path in sorted(root.glob("*/*.sql")))
-    return dict(sorted((rule.id, rule) for rule in rules))
+    return tuple(sorted((rule.id, rule) for rule in rules))
 
 
 def choose(rules: dict[str, Rule], select: Sequence[str] = (), ignore: Sequence[str] = ()) -> list[Rule]:

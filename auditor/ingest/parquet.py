@@ -33,9 +33,13 @@ def read(member: Member, intake: Intake) -> None:
     """Read one Parquet file. Raises InputError if it is damaged or no log."""
     path = intake.on_disk(member)
     try:
-        schema = pq.read_schema(path)
-    except (pa.ArrowException, OSError) as error:
+        file = pq.read_metadata(path)
+        schema, rows = file.schema.to_arrow_schema(), file.num_rows
+    except (pa.ArrowException, OSError, ValueError) as error:
         raise InputError(member.name, f"is damaged Parquet: {_first_line(error)}") from None
+    if rows > (size := path.stat().st_size):
+        # Ids do not compress to less than a byte; only a bomb does.
+        raise InputError(member.name, f"is Parquet with {rows} rows in {size} bytes, as no log has")
     record = sdk_tables.table_of(schema.names)
     if record == "stream":
         intake.skipped += 1

@@ -104,12 +104,12 @@ def test_select_and_ignore_take_rules_and_groups_and_the_report_says_what_was_le
     done = auditor("check", corrupt, "--ignore", "step")
     assert done.returncode == ExitCode.CLEAN
     assert "left out by --select or --ignore" in done.stdout
-    selected = json.loads(auditor("check", corrupt, "--select", "wait,late-creation", "--format", "json").stdout)
+    selected = json.loads(
+        auditor("check", corrupt, "--select", "attribute,late-creation", "--format", "json").stdout
+    )
     assert [rule["id"] for rule in selected["rules"]] == [
-        "duplicate-wait-created",
+        "duplicate-attribute",
         "late-creation",
-        "orphan-wait-completed",
-        "orphaned-wait",
     ]
 
 

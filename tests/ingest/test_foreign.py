@@ -329,6 +329,12 @@ class TestParquet:
         assert found.problems[0].startswith("refusals.parquet: is damaged Parquet")
         assert found.gaps == {RUN: "its input broke off while it was read"}
 
+    def test_a_file_with_more_rows_than_bytes_is_refused(self, tmp_path: Path) -> None:
+        same = pa.array(["x"] * 1_000_000).dictionary_encode()
+        table = pa.table({"runId": same, "eventId": same, "eventType": same})
+        pq.write_table(table, tmp_path / "x.parquet")
+        assert "is Parquet with 1000000 rows in" in read(tmp_path / "x.parquet").problems[0]
+
     def test_types_of_any_kind_are_read(self, tmp_path: Path) -> None:
         rows = [
             {k: event.get(k) for k in ("runId", "eventId", "eventType", "createdAt")} for event in log().events
