@@ -64,7 +64,9 @@ def test_colour_adds_nothing_but_colour(tmp_path: Path) -> None:
 def test_what_was_not_evaluated_is_said_with_its_reason(tmp_path: Path) -> None:
     shown = rendered(write(tmp_path / "log.ndjson", Log().events))
     section = shown[shown.index("NOT EVALUATED") :]
-    assert "dropped-fence, stale-snapshot-write: the log does not record fences" in section
+    fences = section[: section.index(": the log does not record fences")]
+    assert "dropped-fence" in fences
+    assert "stale-snapshot-write" in fences
 
 
 def test_rejects_are_shown_with_file_and_line(tmp_path: Path) -> None:
