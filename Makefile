@@ -12,7 +12,7 @@ demo: setup          ## audit the sample logs and print the report
 test: check          ## everything: lint, types, all tests
 
 check: lint types server
-	$(BIN)/python -m pytest -q -n 2 --dist loadgroup -m "not proof"
+	$(BIN)/python -m pytest -q -n 2 --dist loadfile
 
 server:              ## the PostgreSQL that the tests start, installed where that is possible
 	@command -v initdb >/dev/null || ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || \

@@ -25,8 +25,10 @@ STORAGE_VERSION = "v1.2.0"
 def new_audit(path: Path, scratch: Path, memory_limit: str | None = None) -> Iterator[duckdb.DuckDBPyConnection]:
     """A connection to a new, empty audit file at `path`, with every table of its contract.
 
-    Spills go to `scratch`; `memory_limit` is DuckDB's (`2GB`). The file is complete, and detached, when the block
-    ends. Raises UsageError if the file cannot be written or the limit is no size.
+    Its tables are those of the database `audit`. Beside it stands `working`, which is never written to the file:
+    a table there comes before one of the same name in `audit`. Spills go to `scratch`; `memory_limit` is DuckDB's
+    (`2GB`). The file is complete, and detached, when the block ends. Raises UsageError if the file cannot be
+    written or the limit is no size.
     """
     con = duckdb.connect(":memory:")
     try:
@@ -49,11 +51,25 @@ def new_audit(path: Path, scratch: Path, memory_limit: str | None = None) -> Ite
             raise UsageError(f"{path}: the audit cannot be written there") from None
         con.execute("USE audit")
         con.execute("BEGIN; " + schemas.text("audit") + "; COMMIT")
+        con.execute("ATTACH ':memory:' AS working")
+        con.execute(_SEARCH_PATH)
         yield con
         con.execute("USE memory")
         con.execute("DETACH audit")
     finally:
         con.close()
+
+
+_SEARCH_PATH = "SET search_path = 'working,audit'"
+
+
+def beside(con: duckdb.DuckDBPyConnection) -> duckdb.DuckDBPyConnection:
+    """A second connection to the audit that `con` makes, for another thread."""
+    cursor = con.cursor()
+    cursor.execute("SET TimeZone = 'UTC'")
+    cursor.execute("SET enable_progress_bar = false")
+    cursor.execute(_SEARCH_PATH)
+    return cursor
 
 
 def quoted(text: str) -> str:

@@ -11,19 +11,6 @@ if TYPE_CHECKING:
     from postgres import Server
 
 
-TOGETHER = ("corpora", "sample_logs")
-"""Folders whose tests share what costs most: the audits of whole corpora. Each stays in one worker."""
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    for item in items:
-        for name in TOGETHER:
-            if item.path.parent.name == name:
-                item.add_marker(pytest.mark.xdist_group(name))
-        if "server" in getattr(item, "fixturenames", ()):
-            item.add_marker(pytest.mark.xdist_group("server"))
-
-
 @pytest.fixture(scope="session")
 def server() -> Iterator[Server]:
     """A PostgreSQL server of this test process alone."""

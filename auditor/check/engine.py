@@ -6,30 +6,40 @@ says why. A rule that fails makes every run's verdict `cannot_tell`; the others 
 
 from __future__ import annotations
 
+import os
+import threading
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
 
 import duckdb
 import pyarrow as pa
 
 from auditor.check.header import Rule, SeverityCase
-from auditor.database import REFUSED, insert, quoted, scalar
+from auditor.database import REFUSED, beside, insert, quoted, scalar
 from auditor.model.judgement import CAPABILITY_MISSING, Capability, Outcome
+
+MOST_AT_ONCE = 4
+"""Rules that are evaluated at a time, where there are as many cores: each takes memory of its own."""
 
 KEPT_WITNESSES = 1000
 """Findings a rule that keep their witnesses, the worst first; counts are exact beyond."""
 
+_FOUND = "working.found"
+"""Where each rule leaves what it found, in a table of its own name."""
+
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What became of one rule. `reason` says why it failed, or why runs were skipped."""
+    """What became of one rule. `reason` says why it failed, or why runs were skipped; `seconds` of wall clock."""
 
     outcome: Outcome
     reason: str | None
     evaluated_runs: int
     skipped_runs: int
     findings: int
+    seconds: float = 0.0
 
 
 def run_rules(con: duckdb.DuckDBPyConnection, rules: Sequence[Rule], *, everything: bool) -> None:
@@ -41,15 +51,35 @@ def run_rules(con: duckdb.DuckDBPyConnection, rules: Sequence[Rule], *, everythi
     params = [[rule.id, param.name, None, param.default] for rule in rules for param in rule.params]
     if params:
         con.executemany("INSERT INTO rule_param VALUES (?, ?, ?, ?)", params)
+    con.execute(f"CREATE SCHEMA {_FOUND}")
     runs = _Runs.of(con)
     for reads_findings in (False, True):
-        rows = []
-        for rule in (rule for rule in rules if rule.reads_findings is reads_findings):
-            started = time.perf_counter()
-            result = _evaluate(con, rule, runs) if everything or not reads_findings else _left_out(runs)
-            rows.append(_row(rule, result, time.perf_counter() - started))
+        chosen = [rule for rule in rules if rule.reads_findings is reads_findings]
+        if reads_findings and not everything:
+            rows = [_row(rule, _left_out(runs)) for rule in chosen]
+        else:
+            rows = []
+            for rule, result in zip(chosen, _evaluated(con, chosen, runs), strict=True):
+                if result.findings:
+                    _store(con, rule)
+                rows.append(_row(rule, result))
         if rows:
             insert(con, "rule", pa.Table.from_pylist(rows))
+
+
+def _evaluated(con: duckdb.DuckDBPyConnection, rules: Sequence[Rule], runs: _Runs) -> Iterator[Result]:
+    """The results of the rules, in their order; while one is planned, on one core, another one runs."""
+    own = threading.local()
+
+    def evaluate(rule: Rule) -> Result:
+        if not hasattr(own, "con"):
+            own.con = beside(con)
+        started = time.perf_counter()
+        result = _evaluate(own.con, rule, runs)
+        return replace(result, seconds=time.perf_counter() - started)
+
+    with ThreadPoolExecutor(min(os.cpu_count() or 1, MOST_AT_ONCE)) as pool:
+        yield from pool.map(evaluate, rules)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,25 +112,28 @@ def _evaluate(con: duckdb.DuckDBPyConnection, rule: Rule, runs: _Runs) -> Result
     if not evaluated:
         return Result(Outcome.NOT_EVALUATED, runs.why_not(rule.needs), 0, skipped, 0)
     try:
-        found = int(con.execute(_findings_sql(rule)).fetchall()[0][0])
+        found = int(con.execute(_findings_sql(rule, all_runs=not skipped)).fetchall()[0][0])
     except REFUSED as error:
         return Result(Outcome.FAILED, str(error).splitlines()[0], 0, evaluated + skipped, 0)
-    if found and scalar(con, "SELECT count(*) FROM found WHERE len(witness) = 0 OR because IS NULL"):
+    if found and scalar(con, f"SELECT count(*) FROM {_found(rule)} WHERE len(witness) = 0 OR because IS NULL"):
         return Result(Outcome.FAILED, "it gave a finding without a witness", 0, evaluated + skipped, 0)
-    if found:
-        _store(con, rule)
     reason = runs.why_not(rule.needs) if skipped else None
     return Result(Outcome.FOUND if found else Outcome.HELD, reason, evaluated, skipped, found)
 
 
-def _findings_sql(rule: Rule) -> str:
-    """The rule's SELECT with severity and confidence beside each row, as the temporary table `found`."""
+def _findings_sql(rule: Rule, *, all_runs: bool) -> str:
+    """The rule's SELECT with severity and confidence beside each row, as a table of their own.
+
+    `all_runs`: every run has what the rule needs, so none of its rows has to be left out.
+    """
     cases = [case for case in rule.severity if case.when is not None]
     otherwise = quoted(rule.severity[-1].severity)
     severity = f"CASE {_arms(cases)} ELSE {otherwise} END" if cases else otherwise
     unknown = _unknown(cases)
+    of_run = "" if all_runs and not cases else "LEFT JOIN run ON run.run_id = finding.run_id"
+    capable = f"finding.run_id IS NULL OR list_has_all(run.capabilities, {_list(rule.needs)})"
     return f"""
-        CREATE OR REPLACE TEMP TABLE found AS
+        CREATE TABLE {_found(rule)} AS
         SELECT
             finding.run_id,
             CASE WHEN {unknown} THEN {quoted(rule.mildest)} ELSE {severity} END AS severity,
@@ -109,8 +142,8 @@ def _findings_sql(rule: Rule) -> str:
             coalesce(finding.witness, []) AS witness
         FROM ({rule.select}
         ) AS finding
-        LEFT JOIN run ON run.run_id = finding.run_id
-        WHERE finding.run_id IS NULL OR list_has_all(run.capabilities, {_list(rule.needs)})
+        {of_run}
+        {"" if all_runs else f"WHERE {capable}"}
     """
 
 
@@ -127,12 +160,12 @@ def _unknown(cases: Sequence[SeverityCase]) -> str:
 
 
 def _store(con: duckdb.DuckDBPyConnection, rule: Rule) -> None:
-    """Number the rows of `found`, in an order that depends on the log alone, and keep them."""
+    """Number what a rule found, in an order that depends on the log alone, and keep it."""
     first = int(scalar(con, "SELECT coalesce(max(finding_no), 0) FROM finding"))
     con.execute(
         f"""
         CREATE OR REPLACE TEMP TABLE ranked AS
-        WITH numbered AS (SELECT row_number() OVER () AS n, * FROM found),
+        WITH numbered AS (SELECT row_number() OVER () AS n, * FROM {_found(rule)}),
         located AS (
             SELECT n, max("position") AS place
             FROM (SELECT n, unnest(witness) AS w FROM numbered)
@@ -159,11 +192,17 @@ def _store(con: duckdb.DuckDBPyConnection, rule: Rule) -> None:
             FROM ranked
             WHERE finding_no <= {first + KEPT_WITNESSES}
         );
+
+        DROP TABLE {_found(rule)};
         """
     ).fetchall()
 
 
-def _row(rule: Rule, result: Result, seconds: float) -> dict[str, object]:
+def _found(rule: Rule) -> str:
+    return f'{_FOUND}."{rule.id}"'
+
+
+def _row(rule: Rule, result: Result) -> dict[str, object]:
     """One row of the table `rule`."""
     return {
         "rule": rule.id,
@@ -175,7 +214,7 @@ def _row(rule: Rule, result: Result, seconds: float) -> dict[str, object]:
         "evaluated_runs": result.evaluated_runs,
         "skipped_runs": result.skipped_runs,
         "findings": result.findings,
-        "seconds": seconds,
+        "seconds": result.seconds,
         "document": rule.document,
     }
 

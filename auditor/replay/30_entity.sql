@@ -1,29 +1,42 @@
 -- entity: every step, wait and hook of a run. `first_*` are positions (null: never); the stage before a
 -- position p is closed if first_closed < p, else active if first_active < p, else created if first_created < p.
-CREATE TABLE entity AS
-WITH life AS (
+CREATE TEMP TABLE life AS
+SELECT
+    run_id,
+    correlation_id,
+    kind,
+    min("position") FILTER (WHERE reaches = 1) AS first_created,
+    min("position") FILTER (WHERE reaches = 2) AS first_active,
+    min("position") FILTER (WHERE reaches = 3) AS first_closed,
+    count(*) FILTER (WHERE reaches = 1) AS created,
+    count(*) FILTER (WHERE event_type = 'step_started') AS started,
+    count(*) FILTER (WHERE event_type = 'step_retrying') AS retried,
+    count(*) FILTER (WHERE reaches = 3) AS closed,
+    max(reaches) AS stage,
+    -- Created once and first of all, closed at most once and last of all, by events that the table allows there.
+    coalesce(
+        bool_and(in_turn)
+        AND created = 1 AND first_created = min("position")
+        AND (closed = 0 OR (closed = 1 AND first_closed = max("position"))),
+        FALSE
+    ) AS regular
+FROM log
+JOIN (
     SELECT
-        run_id,
-        correlation_id,
-        kind,
-        min("position") FILTER (WHERE reaches = 1) AS first_created,
-        min("position") FILTER (WHERE reaches = 2) AS first_active,
-        min("position") FILTER (WHERE reaches = 3) AS first_closed,
-        count(*) FILTER (WHERE reaches = 1) AS created,
-        count(*) FILTER (WHERE event_type = 'step_started') AS started,
-        count(*) FILTER (WHERE event_type = 'step_retrying') AS retried,
-        count(*) FILTER (WHERE reaches = 3) AS closed,
-        max(reaches) AS stage
-    FROM event_core
-    JOIN place USING (event_no)
-    JOIN (SELECT DISTINCT kind, event_type, reaches FROM lifecycle) USING (event_type)
-    WHERE correlation_id IS NOT NULL
+        event_type, reaches,
+        bool_and(accusation IS NULL) FILTER (
+            WHERE CASE reaches WHEN 1 THEN before = 0 ELSE before IN (1, 2) END
+        ) AS in_turn
+    FROM lifecycle
     GROUP BY ALL
-),
+) USING (event_type)
+WHERE correlation_id IS NOT NULL
+GROUP BY run_id, correlation_id, kind;
 
-bodies AS (
+CREATE TABLE audit.entity AS
+WITH bodies AS (
     SELECT *, ulid_low(body) AS low
-    FROM (SELECT *, correlation_id[-26:] AS body FROM life)
+    FROM (SELECT * EXCLUDE (regular), correlation_id[-26:] AS body FROM life)
 ),
 
 by_kind AS (
@@ -33,7 +46,7 @@ by_kind AS (
         min(min(low)) OVER (PARTITION BY run_id) AS first_draw,
         min(body[:18]) AS first_half, max(body[:18]) AS last_half,
         bool_and(regexp_full_match(body, '[0-7][0-9A-HJKMNP-TV-Z]{25}')) AS ulids,
-        bool_or(regexp_full_match(body, '\d{26}')) AS numbers
+        bool_or(body[:2] = '00' AND regexp_full_match(body, '\d{26}')) AS numbers
     FROM bodies
     GROUP BY run_id, kind
 ),

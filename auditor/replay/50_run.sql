@@ -1,6 +1,7 @@
 -- run: one row a run, with what it is (workflow, versions, status), what its log can show (capabilities), why
--- its history is incomplete (gap), the reference time for what is overdue (now) and what its core's replay tolerates (one column a row of TOLERANCES).
-CREATE TABLE run AS
+-- its history is incomplete (gap), the reference time for what is overdue (now) and what its core's
+-- replay tolerates (one column a row of TOLERANCES).
+CREATE TABLE audit.run AS
 WITH known AS (
     SELECT run_id FROM event_core
     UNION SELECT run_id FROM entity_row
@@ -53,17 +54,23 @@ seen AS (
         ) AS terminal_type,
         count(*) FILTER (WHERE event_type IN ('run_created', 'run_started')) AS beginnings,
         max(created_at) AS last_created_at,
-        max(spec_version) AS spec_version,
         -- The digits of a slot would pass for a ULID of 1970.
         bool_and(contains(event_id, '_0000000000') AND regexp_full_match(event_id, '[a-z]+_\d{26}')) AS slots,
         bool_and(
             NOT contains(event_id, '_0000000000')
             AND regexp_full_match(event_id, '([a-z]+_)?[0-7][0-9A-HJKMNP-TV-Z]{25}')
-        ) AS ulids,
+        ) AS ulids
+    FROM log
+    GROUP BY run_id
+),
+
+said AS (
+    SELECT
+        run_id,
+        max(spec_version) AS spec_version,
         bool_or(resume_at IS NOT NULL) FILTER (WHERE event_type = 'wait_completed') AS completion_has_resume_at,
         bool_or(step_name IS NOT NULL) FILTER (WHERE event_type = 'step_started') AS start_has_step_name
     FROM event_core
-    JOIN place USING (event_no)
     GROUP BY run_id
 ),
 
@@ -75,7 +82,7 @@ detail AS (
 ),
 
 ended AS (
-    SELECT seen.run_id, event_id AS tail FROM seen JOIN event_core ON event_no = last_event_no
+    SELECT seen.run_id, event_id AS tail FROM seen JOIN log ON event_no = last_event_no
 ),
 
 failed AS (
@@ -182,7 +189,7 @@ joined AS (
         run_id,
         coalesce(born.workflow, stored.workflow) AS workflow,
         coalesce(born.deployment_id, stored.deployment_id) AS deployment_id,
-        coalesce(seen.spec_version, stored.spec_version) AS spec_version,
+        coalesce(said.spec_version, stored.spec_version) AS spec_version,
         coalesce(born.core_version, stored.core_version) AS core_version,
         core_rank(coalesce(born.core_version, stored.core_version)) AS core_rank,
         CASE
@@ -230,6 +237,7 @@ joined AS (
         twice.run_id IS NOT NULL AS two_exports
     FROM known
     LEFT JOIN seen USING (run_id)
+    LEFT JOIN said USING (run_id)
     LEFT JOIN detail USING (run_id)
     LEFT JOIN ended USING (run_id)
     LEFT JOIN born USING (run_id)

@@ -1,6 +1,6 @@
 -- write: every write of the runs whose log records fences or refusals, accepted or refused. `known` is the
 -- position of the last event its writer had read (0: none; null: the fence names no event of this log).
-CREATE TABLE write AS
+CREATE TABLE audit.write AS
 WITH fenced_run AS (
     SELECT run_id, id_scheme
     FROM run
@@ -74,7 +74,7 @@ FROM refusal
 LEFT JOIN write_role USING (event_type);
 
 -- fence_coverage: how many decision writes of each type carried a fence, said "unfenced", or sent nothing.
-CREATE TABLE fence_coverage AS
+CREATE TABLE audit.fence_coverage AS
 SELECT
     event_type,
     count(*) AS writes,

@@ -1,5 +1,5 @@
 -- witness_detail: a witness with all that a reader needs to find the record in the log again.
-CREATE VIEW witness_detail AS
+CREATE VIEW audit.witness_detail AS
 SELECT
     finding_no, place_in_proof, witness.role, record,
     log.run_id, log.event_id, log.event_type, log.correlation_id, log."position", log.created_at,

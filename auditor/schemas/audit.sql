@@ -285,4 +285,5 @@ CREATE TABLE verdict (
 --   A witness with what it takes to find the record again.
 --
 -- Macros: witness(role, event_no), refusal_witness(role, refusal_no), entity_witness(role, entity_no);
--- param(rule, name, workflow); short_id(id); core_rank(version); ulid_low(body), ulid_floor(ms), fence_ms(text).
+-- param(rule, name, workflow); short_id(id); kind_of(event_type); core_rank(version); ulid_low(body), ulid_floor(ms),
+-- fence_ms(text).

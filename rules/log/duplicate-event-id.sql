@@ -79,10 +79,10 @@ Catalogue LOG-001. vercel/workflow#3280 (ids are unique only within a run), verc
 */
 WITH twin AS MATERIALIZED (
     SELECT run_id, event_id
-    FROM event
+    FROM log
     -- By a digest of both ids first: text is what costs when all events are grouped.
     WHERE hash(run_id, event_id) IN (
-        SELECT digest FROM (SELECT hash(run_id, event_id) AS digest FROM event)
+        SELECT digest FROM (SELECT hash(run_id, event_id) AS digest FROM log)
         GROUP BY digest
         HAVING count(*) > 1
     )

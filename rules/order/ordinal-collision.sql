@@ -45,7 +45,7 @@ one of those as the event on which it stopped.
     FROM entity
     WHERE ordinal IS NOT NULL
     GROUP BY run_id, ordinal
-    HAVING count(DISTINCT kind) > 1;
+    HAVING min(kind) <> max(kind);
 
 Or search the log for the 26 characters behind the prefix of either id: they occur under two
 prefixes.
@@ -80,7 +80,7 @@ WITH collision AS (
     FROM entity
     WHERE ordinal IS NOT NULL
     GROUP BY run_id, ordinal
-    HAVING count(DISTINCT kind) > 1
+    HAVING min(kind) <> max(kind)
 ),
 
 -- A tick writes its creations in one burst: nothing but signals lands between them.

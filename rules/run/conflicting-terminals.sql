@@ -57,6 +57,14 @@ Base rate: no finding in 1,256 runs of the corpora of real SDK logs. 69 of these
 ## References
 Catalogue id RUN-004. vercel/workflow#2113 (why terminal writes are among the fenced ones).
 */
+WITH conflicting AS (
+    SELECT run_id
+    FROM log
+    WHERE event_type IN ('run_completed', 'run_failed', 'run_cancelled')
+    GROUP BY run_id
+    HAVING min(event_type) <> max(event_type)
+)
+
 SELECT
     run_id,
     list(witness('ended', event_no) ORDER BY "position") AS witness,
@@ -67,8 +75,7 @@ SELECT
 FROM (
     SELECT run_id, event_type, min("position") AS "position", arg_min(event_no, "position") AS event_no
     FROM log
-    WHERE event_type IN ('run_completed', 'run_failed', 'run_cancelled')
+    WHERE event_type IN ('run_completed', 'run_failed', 'run_cancelled') AND run_id IN (FROM conflicting)
     GROUP BY run_id, event_type
 )
-GROUP BY run_id
-HAVING count(*) > 1;
+GROUP BY run_id;

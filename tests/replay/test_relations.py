@@ -21,6 +21,7 @@ from auditor.replay import relations
 @pytest.fixture(scope="module")
 def macros() -> duckdb.DuckDBPyConnection:
     con = duckdb.connect()
+    con.execute("ATTACH ':memory:' AS audit; USE audit")
     con.execute("CREATE TABLE rule_param (rule VARCHAR, name VARCHAR, workflow VARCHAR, value DOUBLE)")
     con.execute("CREATE TABLE meta (key VARCHAR, value VARCHAR)")
     con.execute((Path(relations.__file__).parent / "10_macros.sql").read_text())
