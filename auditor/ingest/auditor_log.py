@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import io
 import json
+import mmap
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
+from auditor.ingest import json_rows
 from auditor.ingest.foreign import FENCE_FIELDS
 from auditor.ingest.intake import Intake
 from auditor.ingest.members import Member
-from auditor.ingest.staging import Batch, lines_with
+from auditor.ingest.staging import Batch, Origin, lines_with, skimmed
 from auditor.model.judgement import Capability
 
 SCHEMA = "auditor.log/v1"
+
+SMALL = 1 << 20
+"""Bytes below which a file is read together with others."""
 
 FIELD_CAPABILITY = {
     **dict.fromkeys((*FENCE_FIELDS, "params"), Capability.FENCES),
@@ -56,16 +61,25 @@ def manifest_of(start: bytes) -> dict[str, Any] | None:
 def read(member: Member, intake: Intake) -> None:
     """Read one file of JSON lines."""
     manifest = manifest_of(member.start())
-    path = intake.on_disk(member)
-    export = intake.export(member.name, SCHEMA, recorded(manifest, path))
+    start = member.stream.read(SMALL)
+    export = intake.export(member.name, SCHEMA)
     export.manifest = manifest
-    intake.load(Batch("log", path, intake.source(export, member.name)))
+    source_id = intake.source(export, member.name)
+    if len(start) < SMALL:
+        export.records |= recorded(manifest, start)
+        for line, row in json_rows.lines(io.BytesIO(start.removeprefix(b"\xef\xbb\xbf"))):
+            intake.pack("log", Origin(source_id, line), row.rstrip(b"\r\n"))
+        return
+    path = intake.on_disk(member, start)
+    with skimmed(path) as text:
+        export.records |= recorded(manifest, text)
+    intake.load(Batch("log", path, source_id))
 
 
-def recorded(manifest: Mapping[str, Any] | None, path: Path) -> set[Capability]:
-    """What the log at `path` records: what its manifest says, or what the keys of its lines show."""
+def recorded(manifest: Mapping[str, Any] | None, text: bytes | mmap.mmap) -> set[Capability]:
+    """What a log records: what its manifest says, or what the keys of its lines show."""
     if manifest is None:
-        return {Capability.FENCES} if _records_fences(path) else set()
+        return {Capability.FENCES} if _records_fences(text) else set()
     return promised(manifest)
 
 
@@ -77,12 +91,12 @@ def promised(manifest: Mapping[str, Any]) -> set[Capability]:
     return records | {Capability.ALL_RUNS} if manifest.get("allRuns") is True else records
 
 
-def _records_fences(path: Path) -> bool:
+def _records_fences(text: bytes | mmap.mmap) -> bool:
     """Whether events without a manifest carry the key of a fence, be its value null or not.
 
     The key may also stand inside a payload, so a line that mentions it is looked at before it counts.
     """
-    return any(_is_fence(line, name) for name in FENCE_FIELDS for line in lines_with(path, name))
+    return any(_is_fence(line, name) for name in FENCE_FIELDS for line in lines_with(text, name))
 
 
 def _is_fence(line: bytes, name: str) -> bool:

@@ -14,7 +14,7 @@ from typing import Any
 from auditor.errors import InputError
 from auditor.ingest.intake import Intake
 from auditor.ingest.json_rows import BadRow, plain, storable, written
-from auditor.ingest.staging import Batch, Origin
+from auditor.ingest.staging import Origin
 from auditor.model.judgement import Capability
 
 # fmt: off
@@ -131,23 +131,17 @@ def load(
     given = {field_of(column) for column in columns} | set(fields.values())
     export = intake.export(name, format, {_CAPABILITY[field] for field in given if field in _CAPABILITY})
     source_id = intake.source(export, name)
-    path = intake.file("foreign.ndjson")
-    origins: list[Origin] = []
     unseen = {column for column in fields if not _has(columns, column)}
-    with path.open("wb") as out:
-        for line, row in rows:
-            origin = Origin(source_id, line)
-            try:
-                if isinstance(row, BadRow):
-                    raise row
-                if unseen:
-                    unseen = {column for column in unseen if not _has(row, column)}
-                out.write(written(translated(row, fields)) + b"\n")
-            except BadRow as bad:
-                intake.reject(origin, bad.run_id or _run_id(row, fields), str(bad))
-            else:
-                origins.append(origin)
-    intake.load(Batch("log", path, source_id, origins))
+    for line, row in rows:
+        origin = Origin(source_id, line)
+        try:
+            if isinstance(row, BadRow):
+                raise row
+            if unseen:
+                unseen = {column for column in unseen if not _has(row, column)}
+            intake.pack("log", origin, written(translated(row, fields)))
+        except BadRow as bad:
+            intake.reject(origin, bad.run_id or _run_id(row, fields), str(bad))
     if unseen:
         column, known = min(unseen), _listed(columns)
         raise InputError(name, f"has no column {column!r}, which --map names; its columns are {known}")

@@ -18,7 +18,8 @@ import pyarrow as pa
 from auditor.database import insert
 from auditor.ingest.json_rows import storable
 from auditor.ingest.members import Member
-from auditor.ingest.staging import REJECTS_AT_ONCE, Batch, Counts, Origin, Reject, load, store_rejects
+from auditor.ingest.packing import Packer
+from auditor.ingest.staging import REJECTS_AT_ONCE, Batch, Origin, Reject, load, store_rejects
 from auditor.model.judgement import Capability
 
 
@@ -55,6 +56,8 @@ class Ledger:
         self.options = options
         self.exports: list[Export] = []
         self.sources: list[tuple[int, int, str, str | None]] = []
+        self.packer = Packer(self.load, self.file)
+        self._intakes: list[Intake] = []
         self._files = 0
 
     def file(self, label: str) -> Path:
@@ -62,16 +65,88 @@ class Ledger:
         self._files += 1
         return self.scratch / f"{self._files}-{label}"
 
-    def store_sources(self) -> None:
-        """Write every source of every input to the audit file."""
-        ids, exports, names, cuts = zip(*self.sources, strict=True) if self.sources else ((), (), (), ())
-        columns = {
-            "source_id": pa.array(ids, pa.int32()),
-            "export_id": pa.array(exports, pa.int32()),
-            "name": pa.array(names, pa.string()),
-            "cut": pa.array(cuts, pa.string()),
-        }
-        insert(self.con, "source", pa.table(columns))
+    def intake(self, path: str) -> Intake:
+        """Open the next input. `path` is what the user named, as it may be shown."""
+        self._intakes.append(Intake(self, len(self._intakes) + 1, path))
+        return self._intakes[-1]
+
+    def load(self, batch: Batch) -> None:
+        """Read a batch into the ingested tables."""
+        load(self.con, batch, self.scratch, keep_payloads=self.options.keep_payloads)
+
+    def close(self) -> None:
+        """Load what is still packed; write down every input, its exports and its sources."""
+        for intake in self._intakes:
+            intake.store_rejects()
+        self.packer.load()
+        inputs = [intake.row() for intake in self._intakes]
+        used = {export_id for _, export_id, _, _ in self.sources}
+        exports = [
+            {
+                "export_id": export.export_id,
+                "input_id": intake.input_id,
+                "name": export.name,
+                "format": export.format,
+                "records": sorted(export.records),
+                "manifest": json.dumps(export.manifest) if export.manifest is not None else None,
+            }
+            for intake in self._intakes
+            for export in intake.exports
+            if export.export_id in used
+        ]
+        sources = [dict(zip(_SOURCE.names, source, strict=True)) for source in self.sources]
+        for table, rows, columns in (
+            ("input", inputs, _INPUT),
+            ("export", exports, _EXPORT),
+            ("source", sources, _SOURCE),
+        ):
+            insert(self.con, table, pa.Table.from_pylist(rows, columns))
+        self.con.execute(_COUNTS).fetchall()
+
+
+_INPUT = pa.schema(
+    {
+        "input_id": pa.int32(),
+        "path": pa.string(),
+        "format": pa.string(),
+        **dict.fromkeys(("events", "entities", "refusals", "rejects", "merged", "skipped"), pa.int64()),
+        "problem": pa.string(),
+    }
+)
+_EXPORT = pa.schema(
+    {
+        "export_id": pa.int32(),
+        "input_id": pa.int32(),
+        "name": pa.string(),
+        "format": pa.string(),
+        "records": pa.list_(pa.string()),
+        "manifest": pa.string(),
+    }
+)
+_SOURCE = pa.schema({"source_id": pa.int32(), "export_id": pa.int32(), "name": pa.string(), "cut": pa.string()})
+
+_COUNTS = """
+UPDATE input
+SET events = counted.events, entities = counted.entities, refusals = counted.refusals, rejects = counted.rejects
+FROM (
+    SELECT
+        input_id,
+        count(*) FILTER (WHERE record = 'event') AS events,
+        count(*) FILTER (WHERE record = 'entity') AS entities,
+        count(*) FILTER (WHERE record = 'refusal') AS refusals,
+        count(*) FILTER (WHERE record = 'reject') AS rejects
+    FROM (
+        SELECT 'event' AS record, source_id FROM event_core
+        UNION ALL SELECT 'entity', source_id FROM entity_row
+        UNION ALL SELECT 'refusal', source_id FROM refusal
+        UNION ALL SELECT 'reject', source_id FROM reject
+    )
+    JOIN source USING (source_id)
+    JOIN export USING (export_id)
+    GROUP BY input_id
+) AS counted
+WHERE counted.input_id = input.input_id
+"""
 
 
 class Intake:
@@ -82,7 +157,7 @@ class Intake:
         self.options = ledger.options
         self.input_id = input_id
         self.path = storable(path)
-        self.counts = Counts()
+        self.rows = 0  # handed over or rejected
         self.skipped = 0
         self.problems: list[str] = []
         self._exports: dict[str, Export] = {}
@@ -111,58 +186,59 @@ class Intake:
         """A path of its own for the rows between a format and DuckDB."""
         return self.ledger.file(label)
 
-    def on_disk(self, member: Member) -> Path:
-        """A path at which the member's bytes lie; not its own, of which DuckDB would read a `*` or `[1]` as a
-        pattern, `a=b` as a column and `.gz` as compressed."""
+    def on_disk(self, member: Member, start: bytes = b"") -> Path:
+        """A path at which the member's bytes lie; `start` is what has been read of them.
+
+        It is not the member's own path: DuckDB would read a `*` or `[1]` in it as a pattern, `a=b` as a column and
+        `.gz` as compressed.
+        """
         path = self.file("member")
         if member.path is not None:
             path.symlink_to(Path(member.path).absolute())
             return path
         with path.open("wb") as out:
+            out.write(start)
             copy(member.stream, out)
         return path
 
-    def load(self, batch: Batch) -> int:
-        """Read a batch into the ingested tables; the number of events that it gave."""
-        if batch.origins is not None and not batch.origins:
-            return 0
-        counts = load(self.ledger.con, batch, self.ledger.scratch, keep_payloads=self.options.keep_payloads)
-        self.counts.add(counts)
-        return counts.events
+    def load(self, batch: Batch) -> None:
+        """Read a batch into the ingested tables."""
+        if batch.origins is None or batch.origins:
+            self.rows += len(batch.origins or (1,))
+            self.ledger.load(batch)
+
+    def pack(self, record: str, origin: Origin, row: bytes) -> None:
+        """Load one row, JSON text without a line break, sooner or later."""
+        self.rows += 1
+        self.ledger.packer.add(self, record, origin, row)
 
     def reject(self, origin: Origin, run_id: str | None, reason: str) -> None:
         """Record a row that could not be read."""
         self._rejects.append((origin, storable(run_id) if run_id else None, storable(reason)))
-        self.counts.rejects += 1
+        self.rows += 1
         if len(self._rejects) == REJECTS_AT_ONCE:
-            store_rejects(self.ledger.con, self._rejects)
+            self.store_rejects()
 
-    def close(self) -> None:
-        """Store the input, its exports and its rejects."""
+    def store_rejects(self) -> None:
+        """Write the rejects so far to the audit file."""
         store_rejects(self.ledger.con, self._rejects)
-        counts = self.counts
-        formats = sorted({export.format for export in self._exports.values() if export.format})
-        self.ledger.con.execute(
-            "INSERT INTO input VALUES (?, ?, ?, ?, ?, ?, ?, 0, ?, ?)",
-            [
-                self.input_id,
-                self.path,
-                " + ".join(formats) or None,
-                counts.events,
-                counts.entities,
-                counts.refusals,
-                counts.rejects,
-                self.skipped,
-                "; ".join(dict.fromkeys(self.problems)) or None,
-            ],
-        )
-        used = {export_id for _, export_id, _, _ in self.ledger.sources}
-        for export in (export for export in self._exports.values() if export.export_id in used):
-            manifest = json.dumps(export.manifest) if export.manifest is not None else None
-            self.ledger.con.execute(
-                "INSERT INTO export VALUES (?, ?, ?, ?, ?, ?)",
-                [export.export_id, self.input_id, export.name, export.format, sorted(export.records), manifest],
-            )
+
+    def row(self) -> dict[str, Any]:
+        """The input as it is written down; its rows are counted later."""
+        formats = sorted({export.format for export in self.exports if export.format})
+        return {
+            "input_id": self.input_id,
+            "path": self.path,
+            "format": " + ".join(formats) or None,
+            **dict.fromkeys(("events", "entities", "refusals", "rejects", "merged"), 0),
+            "skipped": self.skipped,
+            "problem": "; ".join(dict.fromkeys(self.problems)) or None,
+        }
+
+    @property
+    def exports(self) -> list[Export]:
+        """The exports that were opened."""
+        return list(self._exports.values())
 
 
 def copy(stream: IO[bytes], out: IO[bytes]) -> None:

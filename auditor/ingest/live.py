@@ -91,8 +91,7 @@ def read(url: str, intake: Intake) -> None:
         return
     for load in _fetched(url, intake):
         load()
-    counts = intake.counts
-    if not (counts.events or counts.entities or counts.refusals or counts.rejects):
+    if not intake.rows:
         raise InputError("", "there is a world on this server, but no run in it yet")
 
 

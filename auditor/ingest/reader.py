@@ -60,7 +60,6 @@ class Reader:
 
     def __init__(self, con: duckdb.DuckDBPyConnection, scratch: Path, options: Options | None = None) -> None:
         self._ledger = Ledger(con, scratch, options or Options())
-        self._inputs = 0
 
     def read(self, path: str) -> None:
         """Read one input: a path, `-` for stdin, or the URL of a PostgreSQL server.
@@ -68,21 +67,20 @@ class Reader:
         What cannot be read is recorded as the input's problem or as rejects. Raises UsageError if there is
         nothing at `path`.
         """
-        self._inputs += 1
         if live.is_url(path):
-            intake = Intake(self._ledger, self._inputs, live.shown(path))
+            intake = self._ledger.intake(live.shown(path))
             self._guarded(lambda: live.read(path, intake), intake)
         else:
-            intake = Intake(self._ledger, self._inputs, "<stdin>" if path == STDIN else path)
+            intake = self._ledger.intake("<stdin>" if path == STDIN else path)
             self._files(self._spooled() if path == STDIN else Path(path), intake)
-        counts = intake.counts
-        if not intake.problems and not (counts.events or counts.entities or counts.rejects):
-            intake.problems.append(f"holds no event log that auditor knows ({KNOWN})")
-        intake.close()
 
     def finish(self) -> None:
-        """Name the sources, and merge the rows that were read more than once."""
-        self._ledger.store_sources()
+        """Load what is still to be loaded, count it, and merge the rows that were read more than once."""
+        self._ledger.close()
+        self._ledger.con.execute(
+            "UPDATE input SET problem = ? WHERE problem IS NULL AND events + entities + rejects = 0",
+            [f"holds no event log that auditor knows ({KNOWN})"],
+        ).fetchall()
         merge(self._ledger.con)
         note_capabilities(self._ledger.con, kept=self._ledger.options.keep_payloads)
 
@@ -95,15 +93,13 @@ class Reader:
     def _files(self, path: Path, intake: Intake) -> None:
         if not path.exists():
             raise UsageError(f"{path}: there is no such file or folder")
-        packer = world_local.Packer(intake)
         folder = path.is_dir()
         for member in members(path):
             if isinstance(member, Damaged):
                 intake.problems.append(_named(path, member.name, member.problem))
                 continue
             alone = not folder and member.path is not None
-            self._guarded(lambda member=member, alone=alone: _member(member, intake, packer, alone), intake)  # type: ignore[misc]
-        self._guarded(packer.load, intake)
+            self._guarded(lambda member=member, alone=alone: _member(member, intake, alone), intake)  # type: ignore[misc]
 
     @staticmethod
     def _guarded(work: Callable[[], None], intake: Intake) -> None:
@@ -117,12 +113,12 @@ def _named(path: Path, name: str, problem: str) -> str:
     return f"{name}: {problem}" if name and name != path.name else problem
 
 
-def _member(member: Member, intake: Intake, packer: world_local.Packer, alone: bool) -> None:
+def _member(member: Member, intake: Intake, alone: bool) -> None:
     record = world_local.record_of(member.name)
     if record == world_local.ASIDE:
         intake.skipped += 1
     elif record is not None and not member.start()[:64].lstrip().startswith(b"["):  # else an array of the CLI
-        packer.add(member, record)
+        world_local.read(record, member, intake)
     elif (read := _reader_of(member.start(), intake.options)) is not None:
         read(member, intake)
     elif alone:

@@ -19,7 +19,7 @@ from auditor.ingest import auditor_log, foreign
 from auditor.ingest.intake import Export, Intake, folder_of
 from auditor.ingest.json_rows import BadRow, integer, run_id_of, written
 from auditor.ingest.members import Member
-from auditor.ingest.staging import Batch, Origin
+from auditor.ingest.staging import Origin
 from auditor.model.judgement import Capability
 
 FORMAT = "workflow-cli-json"
@@ -93,32 +93,29 @@ def _load(rows: Iterator[Row], member: Member, intake: Intake, *, is_array: bool
     export = _export(objects, member, intake)
     has_data = any(map(_has_data, objects))
     source_id = intake.source(export, member.name)
-    path = intake.file("rows.ndjson")
-    origins: list[Origin] = []
+    read = 0
     runs: set[Any] = set()
     last: dict[str, Any] = {}
-    with path.open("wb") as out:
-        for line, row in rows:
-            origin = Origin(source_id, line)
-            try:
-                if isinstance(row, BadRow):
-                    raise row
-                if not has_data and isinstance(data := row.get("eventData"), dict):
-                    data.pop("stack", None)
-                out.write(written(row) + b"\n")
-            except BadRow as bad:
-                intake.reject(origin, bad.run_id or run_of(row), str(bad))
-            else:
-                origins.append(origin)
-                runs.add(row.get("runId"))
-                last = row
-    if is_array and len(origins) in LIMITS and not (len(runs) == 1 and _reaches_back(objects[0], last)):
+    for line, row in rows:
+        origin = Origin(source_id, line)
+        try:
+            if isinstance(row, BadRow):
+                raise row
+            if not has_data and isinstance(data := row.get("eventData"), dict):
+                data.pop("stack", None)
+            intake.pack("log", origin, written(row))
+        except BadRow as bad:
+            intake.reject(origin, bad.run_id or run_of(row), str(bad))
+        else:
+            read += 1
+            runs.add(row.get("runId"))
+            last = row
+    if is_array and read in LIMITS and not (len(runs) == 1 and _reaches_back(objects[0], last)):
         intake.cut(
             source_id,
-            f"the array holds exactly {len(origins)} rows, at which the CLI cuts off without a word; "
+            f"the array holds exactly {read} rows, at which the CLI cuts off without a word; "
             "export it newest first or with another --limit",
         )
-    intake.load(Batch("log", path, source_id, origins))
     return source_id
 
 

@@ -20,7 +20,7 @@ import cbor2
 from auditor.ingest.intake import Intake, folder_of
 from auditor.ingest.json_rows import BadRow, plain
 from auditor.ingest.members import Member
-from auditor.ingest.staging import Batch, Origin
+from auditor.ingest.staging import Origin
 from auditor.model.judgement import Capability
 
 FORMAT = "postgres-world"
@@ -74,21 +74,15 @@ def load(
     records = {Capability.ALL_RUNS, Capability.DIGESTS} | ({Capability.ENTITIES} if record != "event" else set())
     export = intake.export(export_name, FORMAT, records)
     source_id = intake.source(export, name)
-    path = intake.file(f"{record}.ndjson")
-    origins: list[Origin] = []
-    with path.open("wb") as out:
-        for line, row in rows:
-            origin = Origin(source_id, line)
-            try:
-                if isinstance(row, BadRow):
-                    raise row
-                out.write(as_json(record, row) + b"\n")
-            except BadRow as bad:
-                run_id = None if isinstance(row, BadRow) else row.get("run_id")
-                intake.reject(origin, run_id if isinstance(run_id, str) else None, str(bad))
-            else:
-                origins.append(origin)
-    intake.load(Batch(record, path, source_id, origins))
+    for line, row in rows:
+        origin = Origin(source_id, line)
+        try:
+            if isinstance(row, BadRow):
+                raise row
+            intake.pack(record, origin, as_json(record, row))
+        except BadRow as bad:
+            run_id = None if isinstance(row, BadRow) else row.get("run_id")
+            intake.reject(origin, run_id if isinstance(run_id, str) else None, str(bad))
 
 
 def csv_rows(stream: IO[bytes]) -> Iterator[tuple[int, Row | BadRow]]:

@@ -19,7 +19,6 @@ import shutil
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from dataclasses import astuple
 from pathlib import Path
 
 from auditor.errors import InputError
@@ -57,10 +56,10 @@ def read(member: Member, intake: Intake) -> None:
         raise InputError(member.name, _explained(error)) from None
     except OSError as error:
         raise InputError(member.name, f"cannot be read: {error.strerror or error}") from None
-    before = astuple(intake.counts)
+    before = intake.rows
     for batch in batches:
         intake.load(batch)
-    if astuple(intake.counts) == before:
+    if intake.rows == before:
         raise InputError(member.name, "is a world with no run in it yet")
 
 

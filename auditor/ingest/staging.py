@@ -8,7 +8,9 @@ and digest. A file that the vectorised reader refuses is cleaned row by row and 
 from __future__ import annotations
 
 import mmap
-from collections.abc import Iterator, Sequence
+from array import array
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
@@ -16,6 +18,7 @@ from pathlib import Path
 
 import duckdb
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from auditor.database import REFUSED, insert, replace_temp, scalar
 from auditor.errors import InputError
@@ -28,6 +31,42 @@ class Origin:
 
     source_id: int
     line: int | None
+
+
+_NO_LINE = -(2**63)
+
+
+class Origins:
+    """Where the rows of a file came from, in order. A file may have tens of millions, so they are numbers."""
+
+    __slots__ = ("_lines", "_sources")
+
+    def __init__(self) -> None:
+        self._sources = array("i")
+        self._lines = array("q")
+
+    def append(self, origin: Origin) -> None:
+        """Add the origin of the next row."""
+        self._sources.append(origin.source_id)
+        self._lines.append(_NO_LINE if origin.line is None else origin.line)
+
+    def __len__(self) -> int:
+        return len(self._sources)
+
+    def __iter__(self) -> Iterator[Origin]:
+        for source_id, line in zip(self._sources, self._lines, strict=True):
+            yield Origin(source_id, None if line == _NO_LINE else line)
+
+    def table(self) -> pa.Table:
+        """The columns `row_no` (from 1), `source_id` and `line`."""
+        lines = pa.Array.from_buffers(pa.int64(), len(self), [None, pa.py_buffer(self._lines)])
+        return pa.table(
+            {
+                "row_no": pa.array(range(1, len(self) + 1), pa.int64()),
+                "source_id": pa.Array.from_buffers(pa.int32(), len(self), [None, pa.py_buffer(self._sources)]),
+                "line": pc.if_else(pc.equal(lines, _NO_LINE), None, lines),
+            }
+        )
 
 
 Reject = tuple[Origin, str | None, str]
@@ -48,40 +87,21 @@ class Batch:
     record: str
     path: Path
     source_id: int
-    origins: Sequence[Origin] | None = None
+    origins: Origins | None = None
 
 
-@dataclass(slots=True)
-class Counts:
-    """Rows that one input gave."""
-
-    events: int = 0
-    entities: int = 0
-    refusals: int = 0
-    rejects: int = 0
-
-    def add(self, other: Counts) -> None:
-        """Add the counts of another batch."""
-        self.events += other.events
-        self.entities += other.entities
-        self.refusals += other.refusals
-        self.rejects += other.rejects
-
-
-def load(con: duckdb.DuckDBPyConnection, batch: Batch, scratch: Path, *, keep_payloads: bool = False) -> Counts:
+def load(con: duckdb.DuckDBPyConnection, batch: Batch, scratch: Path, *, keep_payloads: bool = False) -> None:
     """Read one batch into the ingested tables; rows that cannot be read go to `reject`.
 
     Raises InputError if the rows that passed the tolerant reader are refused all the same; nothing is loaded then.
     """
-    counts = Counts()
     if _stage(con, batch, keep_payloads) != _expected_rows(batch):
-        batch = _cleaned(con, batch, scratch, counts)
+        batch = _cleaned(con, batch, scratch)
         if _stage(con, batch, keep_payloads) != _expected_rows(batch):
             raise InputError(str(batch.path), "holds rows that could not be read, nor told from the others")
     _place(con, batch)
     _explain_failures(con)
-    counts.add(_distribute(con))
-    return counts
+    _distribute(con)
 
 
 def _expected_rows(batch: Batch) -> int:
@@ -111,12 +131,7 @@ def _place(con: duckdb.DuckDBPyConnection, batch: Batch) -> None:
     if batch.origins is None:
         origin, join = f"{batch.source_id} AS source_id, row_no AS line", ""
     else:
-        rows = {
-            "row_no": pa.array(range(1, len(batch.origins) + 1), pa.int64()),
-            "source_id": pa.array([origin.source_id for origin in batch.origins], pa.int32()),
-            "line": pa.array([origin.line for origin in batch.origins], pa.int64()),
-        }
-        replace_temp(con, "origin", pa.table(rows))
+        replace_temp(con, "origin", batch.origins.table())
         origin, join = "source_id, line", "JOIN origin USING (row_no)"
     con.execute(
         f"""
@@ -144,21 +159,14 @@ def _explain_failures(con: duckdb.DuckDBPyConnection) -> None:
     replace_temp(con, "corruption_report", arrow)
 
 
-def _distribute(con: duckdb.DuckDBPyConnection) -> Counts:
-    def rows_of(table: str) -> int:
-        return int(scalar(con, f"SELECT count(*) FROM {table}"))
-
-    tables = ("event_core", "entity_row", "refusal", "reject")
-    before = [rows_of(table) for table in tables]
+def _distribute(con: duckdb.DuckDBPyConnection) -> None:
     first = scalar(con, "SELECT coalesce(max(event_no), 0) FROM event_core")
     con.execute(statement("distribute.sql").replace("$first_event", str(first))).fetchall()
-    after = [rows_of(table) for table in tables]
-    return Counts(*(new - old for new, old in zip(after, before, strict=True)))
 
 
-def _cleaned(con: duckdb.DuckDBPyConnection, batch: Batch, scratch: Path, counts: Counts) -> Batch:
+def _cleaned(con: duckdb.DuckDBPyConnection, batch: Batch, scratch: Path) -> Batch:
     """Re-write the batch with its good rows only; the bad ones become rejects."""
-    origins: list[Origin] = []
+    origins = Origins()
     rejects: list[Reject] = []
     path = scratch / f"cleaned-{batch.path.name}"
     with path.open("wb") as out:
@@ -168,7 +176,6 @@ def _cleaned(con: duckdb.DuckDBPyConnection, batch: Batch, scratch: Path, counts
                 origins.append(origin)
             except json_rows.BadRow as bad:
                 rejects.append((origin, json_rows.run_id_of(raw), str(bad)))
-                counts.rejects += 1
                 if len(rejects) == REJECTS_AT_ONCE:
                     store_rejects(con, rejects)
     store_rejects(con, rejects)
@@ -199,23 +206,27 @@ SKIMMED = 64 * 1024**2
 """How much of a log without a manifest is looked at for a key that may be null in every line of it."""
 
 
-def lines_with(path: Path, key: str) -> Iterator[bytes]:
-    """The lines in the first SKIMMED bytes of a file that hold a JSON key, in order; the rest is not parsed."""
+@contextmanager
+def skimmed(path: Path) -> Iterator[bytes | mmap.mmap]:
+    """The first SKIMMED bytes of a file."""
     size = path.stat().st_size
     if size == 0:
+        yield b""
         return
-    text = f'"{key}"'.encode()
-    with (
-        path.open("rb") as file,
-        mmap.mmap(file.fileno(), min(size, SKIMMED), access=mmap.ACCESS_READ) as view,
-    ):
-        at = view.find(text)
-        while at >= 0:
-            start = view.rfind(b"\n", 0, at) + 1
-            end = view.find(b"\n", at)
-            end = end if end >= 0 else len(view)
-            yield view[start:end]
-            at = view.find(text, end)
+    with path.open("rb") as file, mmap.mmap(file.fileno(), min(size, SKIMMED), access=mmap.ACCESS_READ) as view:
+        yield view
+
+
+def lines_with(text: bytes | mmap.mmap, key: str) -> Iterator[bytes]:
+    """The lines of a text that hold a JSON key, in order; nothing else of it is looked at."""
+    name = f'"{key}"'.encode()
+    at = text.find(name)
+    while at >= 0:
+        start = text.rfind(b"\n", 0, at) + 1
+        end = text.find(b"\n", at)
+        end = end if end >= 0 else len(text)
+        yield text[start:end]
+        at = text.find(name, end)
 
 
 @cache

@@ -6,14 +6,10 @@ nothing that a replay reads. A killed process leaves `*.json.tmp.<ULID>` behind:
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import IO
-
 from auditor.ingest.intake import Intake
 from auditor.ingest.json_rows import MAX_ROW_BYTES, TOO_LONG
 from auditor.ingest.members import START, Member
-from auditor.ingest.staging import Batch, Origin
+from auditor.ingest.staging import Origin
 from auditor.model.judgement import Capability
 
 FORMAT = "world-local"
@@ -24,49 +20,23 @@ ASIDE = "aside"
 """Belongs to the layout but to no log: locks, streams, indexes, unfinished writes."""
 
 
-@dataclass(slots=True)
-class _Packed:
-    """Files of one record kind, one a line."""
-
-    path: Path
-    out: IO[bytes]
-    origins: list[Origin] = field(default_factory=list)
-
-
-class Packer:
-    """Gathers the small files of one input, and loads them at once."""
-
-    def __init__(self, intake: Intake) -> None:
-        self._intake = intake
-        self._packed: dict[str, _Packed] = {}
-
-    def add(self, member: Member, record: str) -> None:
-        """Take one file; a file that cannot be one record is rejected."""
-        records = {Capability.ENTITIES, Capability.ALL_RUNS, Capability.DIGESTS}
-        export = self._intake.export(root_of(member.name), FORMAT, records)
-        origin = Origin(self._intake.source(export, member.name), None)
-        text = member.stream.read(START)
-        if len(text) == START:  # a read of the whole bound would reserve its memory for every small file
-            text += member.stream.read(MAX_ROW_BYTES + 1 - START)
-        if len(text) > MAX_ROW_BYTES:
-            self._intake.reject(origin, run_id_of(member.name), TOO_LONG)
-            return
-        # A line break inside JSON can only stand between its tokens.
-        text = text.replace(b"\n", b" ").replace(b"\r", b" ")
-        if not text.strip():
-            self._intake.reject(origin, run_id_of(member.name), "an empty file")
-            return
-        if record not in self._packed:
-            path = self._intake.file(f"{record}.ndjson")
-            self._packed[record] = _Packed(path, path.open("wb"))
-        self._packed[record].out.write(text + b"\n")
-        self._packed[record].origins.append(origin)
-
-    def load(self) -> None:
-        """Load what was gathered."""
-        for record, pack in self._packed.items():
-            pack.out.close()
-            self._intake.load(Batch(record, pack.path, 0, pack.origins))
+def read(record: str, member: Member, intake: Intake) -> None:
+    """Read one file; one that cannot be one record is rejected."""
+    records = {Capability.ENTITIES, Capability.ALL_RUNS, Capability.DIGESTS}
+    export = intake.export(root_of(member.name), FORMAT, records)
+    origin = Origin(intake.source(export, member.name), None)
+    text = member.stream.read(START)
+    if len(text) == START:  # a read of the whole bound would reserve its memory for every small file
+        text += member.stream.read(MAX_ROW_BYTES + 1 - START)
+    if len(text) > MAX_ROW_BYTES:
+        intake.reject(origin, run_id_of(member.name), TOO_LONG)
+        return
+    # A line break inside JSON can only stand between its tokens.
+    text = text.replace(b"\n", b" ").replace(b"\r", b" ")
+    if not text.strip():
+        intake.reject(origin, run_id_of(member.name), "an empty file")
+        return
+    intake.pack(record, origin, text)
 
 
 def record_of(name: str) -> str | None:

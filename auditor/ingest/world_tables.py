@@ -16,7 +16,7 @@ from typing import Any
 from auditor.errors import InputError
 from auditor.ingest.intake import Intake
 from auditor.ingest.json_rows import BadRow, parsed, run_id_of
-from auditor.ingest.staging import Batch, Origin
+from auditor.ingest.staging import Batch, Origin, Origins
 from auditor.model.judgement import Capability
 
 SCHEMA = "auditor.world/v1"
@@ -211,7 +211,7 @@ def write(record: Record, rows: Iterable[Sequence[Any]], source_id: int, intake:
     """Write the rows of a SELECT, their text as bytes, to a file of JSON lines; what is broken is rejected."""
     path = intake.file(f"{record.table}.ndjson")
     keys = [key for key, _, holds in record.fields if holds == "json"]
-    origins: list[Origin] = []
+    origins = Origins()
     with path.open("wb") as out:
         for number, row, *texts in rows:
             origin = Origin(source_id, number if isinstance(number, int) else None)

@@ -154,7 +154,9 @@ def test_misuse_is_exit_code_2_with_one_clear_sentence(auditor, sound, args, mes
 def test_a_rule_that_fails_leaves_no_run_judged(corrupt, sound, monkeypatch) -> None:
     build = engine._findings_sql
     broken = "late-creation"
-    monkeypatch.setattr(engine, "_findings_sql", lambda rule, **given: "SELECT x" if rule.id == broken else build(rule, **given))
+    monkeypatch.setattr(
+        engine, "_findings_sql", lambda rule, **given: "SELECT x" if rule.id == broken else build(rule, **given)
+    )
     with audit(sound) as result:
         assert result.verdict == "cannot_tell"
         assert result.exit_code == ExitCode.CANNOT_TELL
