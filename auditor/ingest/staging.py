@@ -18,7 +18,6 @@ from pathlib import Path
 
 import duckdb
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from auditor.database import REFUSED, insert, replace_temp, scalar
 from auditor.errors import InputError
@@ -33,7 +32,8 @@ class Origin:
     line: int | None
 
 
-_NO_LINE = -(2**63)
+NO_LINE = -(2**63)
+"""Stands for no line where lines are numbers; no world counts down to it."""
 
 
 class Origins:
@@ -48,23 +48,22 @@ class Origins:
     def append(self, origin: Origin) -> None:
         """Add the origin of the next row."""
         self._sources.append(origin.source_id)
-        self._lines.append(_NO_LINE if origin.line is None else origin.line)
+        self._lines.append(NO_LINE if origin.line is None else origin.line)
 
     def __len__(self) -> int:
         return len(self._sources)
 
     def __iter__(self) -> Iterator[Origin]:
         for source_id, line in zip(self._sources, self._lines, strict=True):
-            yield Origin(source_id, None if line == _NO_LINE else line)
+            yield Origin(source_id, None if line == NO_LINE else line)
 
     def table(self) -> pa.Table:
-        """The columns `row_no` (from 1), `source_id` and `line`."""
-        lines = pa.Array.from_buffers(pa.int64(), len(self), [None, pa.py_buffer(self._lines)])
+        """The columns `row_no` (from 1), `source_id` and `line` (NO_LINE: none)."""
         return pa.table(
             {
                 "row_no": pa.array(range(1, len(self) + 1), pa.int64()),
                 "source_id": pa.Array.from_buffers(pa.int32(), len(self), [None, pa.py_buffer(self._sources)]),
-                "line": pc.if_else(pc.equal(lines, _NO_LINE), None, lines),
+                "line": pa.Array.from_buffers(pa.int64(), len(self), [None, pa.py_buffer(self._lines)]),
             }
         )
 
@@ -132,11 +131,14 @@ def _place(con: duckdb.DuckDBPyConnection, batch: Batch) -> None:
         origin, join = f"{batch.source_id} AS source_id, row_no AS line", ""
     else:
         replace_temp(con, "origin", batch.origins.table())
-        origin, join = "source_id, line", "JOIN origin USING (row_no)"
+        origin = f"source_id, nullif(line, CAST('{NO_LINE}' AS BIGINT)) AS line"
+        join = "JOIN origin USING (row_no)"
     con.execute(
         f"""
         CREATE OR REPLACE TEMP VIEW placed AS
-        SELECT *, {origin} FROM (SELECT rowid + 1 AS row_no, * FROM staged) {join}
+        SELECT numbered.*, {origin}
+        FROM (SELECT rowid + 1 AS row_no, * FROM staged) AS numbered
+        {join}
         """
     ).fetchall()
 

@@ -78,7 +78,8 @@ def of_its_own(sample: str, number: int) -> str:
     """A sample with run ids that no other sample has, in the same order and of the same times."""
     ids = set(re.findall(r"wrun_[0-9A-Z]{26}", sample))
     renamed = {id: f"{id[:15]}{number:04d}{id[19:]}" for id in ids}
-    assert len(set(renamed.values())) == len(ids) and ids >= set(re.findall(r'"runId": ?"([^"]*)"', sample))
+    assert len(set(renamed.values())) == len(ids)
+    assert ids >= set(re.findall(r'"runId": ?"([^"]*)"', sample))
     return re.sub(r"wrun_[0-9A-Z]{26}", lambda found: renamed[found[0]], sample)
 
 
