@@ -94,13 +94,11 @@ class Ledger:
             for export in intake.exports
             if export.export_id in used
         ]
-        sources = [dict(zip(_SOURCE.names, source, strict=True)) for source in self.sources]
-        for table, rows, columns in (
-            ("input", inputs, _INPUT),
-            ("export", exports, _EXPORT),
-            ("source", sources, _SOURCE),
-        ):
-            insert(self.con, table, pa.Table.from_pylist(rows, columns))
+        # One file an event is one source an event: by columns, not by rows.
+        sources = list(zip(*self.sources, strict=True)) or [()] * len(_SOURCE)
+        insert(self.con, "input", pa.Table.from_pylist(inputs, _INPUT))
+        insert(self.con, "export", pa.Table.from_pylist(exports, _EXPORT))
+        insert(self.con, "source", pa.table(sources, _SOURCE))
         self.con.execute(_COUNTS).fetchall()
 
 

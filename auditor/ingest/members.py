@@ -56,7 +56,7 @@ class Member:
     """One file. `name` is its path relative to the input, with `/`; `path` is set for plain files on disk."""
 
     name: str
-    stream: io.BufferedReader[Any]
+    stream: io.BufferedReader[Any] | _Small
     path: str | None = None
 
     def start(self) -> bytes:
@@ -104,10 +104,33 @@ def _folder(path: str, prefix: str) -> Iterator[Member | Damaged]:
 
 def _file(path: str, name: str, inside: str) -> Iterator[Member | Damaged]:
     try:
+        start = _start_of(path)
+        if len(start) < START and _opener(start) is None:
+            yield Member(name, _Small(start), path)
+            return
         with io.BufferedReader(io.FileIO(path), START) as stream:
             yield from _unpacked(Member(name, stream, path), inside)
     except OSError as error:
         yield Damaged(name, f"cannot be read: {error.strerror or error}")
+
+
+def _start_of(path: str) -> bytes:
+    file = os.open(path, _READ)
+    try:
+        return os.read(file, START)
+    finally:
+        os.close(file)
+
+
+_READ = os.O_RDONLY | getattr(os, "O_BINARY", 0)
+
+
+class _Small(io.BytesIO):
+    """A file that was read at once: a buffered reader costs more than reading one of a kilobyte."""
+
+    def peek(self, size: int = START) -> bytes:
+        """What is still to be read, which stays so."""
+        return self.getvalue()[self.tell() :][:size]
 
 
 def _pipe(path: str, name: str) -> Iterator[Member | Damaged]:
@@ -135,7 +158,7 @@ def _unpacked(
             )
         except _BROKEN as error:
             # A stream that ended early is named by whoever opened it.
-            if getattr(member.stream.raw, "problem", None) is None:
+            if getattr(getattr(member.stream, "raw", None), "problem", None) is None:
                 yield Damaged(member.name, _damage(error))
 
 
@@ -169,9 +192,8 @@ def _opener(start: bytes) -> _Opener | None:
         return _zip
     if start[257:262] == b"ustar":
         return _tar
-    for magic, decompress in _DECOMPRESS.items():
-        if start.startswith(magic):
-            return partial(_decompressed, decompress)
+    if start.startswith(tuple(_DECOMPRESS)):
+        return partial(_decompressed, next(_DECOMPRESS[magic] for magic in _DECOMPRESS if start.startswith(magic)))
     return None
 
 

@@ -105,7 +105,7 @@ SELECT
             params.lastKnownEventId, params.asOfTimestamp, params.stateUpdatedAt, params.stateEventCount,
             params.eventCount, params.requestId, requestId, tailAtCommit, tickId, writerId, site, writeAttempt,
             prevHash, hash, dataSha256, status, kind, stepId, hookId, waitId, updatedAt, resumeAt
-        ) IS NOT NULL OR $record <> 'log'
+        ) IS NOT NULL OR $record NOT IN ('log', 'event')
             THEN to_json({
                 'occurred_at': utc(occurredAt),
                 'resume_id': resumeId,
