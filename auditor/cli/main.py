@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 
 import click
@@ -15,8 +16,11 @@ from auditor.cli.schema import schema
 from auditor.errors import AuditorError
 from auditor.model.judgement import ExitCode
 
-INTERRUPTED = 130
+INTERRUPTED = 128 + signal.SIGINT
 """The shell's code for a command that was stopped by Ctrl-C."""
+
+TERMINATED = 128 + signal.SIGTERM
+"""The shell's code for a command that was told to end, as a cancelled CI job is."""
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 80})
@@ -35,6 +39,7 @@ for command in (check, rules, explain, schema):
 
 def main() -> None:
     """Run the command line. No traceback reaches a user unless AUDITOR_DEBUG is set."""
+    signal.signal(signal.SIGTERM, _terminated)
     try:
         code = cli.main(prog_name="auditor", standalone_mode=False)
     except click.ClickException as error:
@@ -59,3 +64,8 @@ def main() -> None:
         )
         code = ExitCode.ERROR
     sys.exit(int(code or 0))
+
+
+def _terminated(*_: object) -> None:
+    # An end like any other: what was copied of a log, payloads and all, is removed on the way out.
+    sys.exit(TERMINATED)
