@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 import duckdb
 import pyarrow as pa
 
-from auditor.check.header import Rule, SeverityCase
+from auditor.check.header import ACCUSATION, Rule, SeverityCase
 from auditor.database import REFUSED, beside, insert, quoted, scalar
 from auditor.model.judgement import CAPABILITY_MISSING, Capability, Outcome
 
@@ -84,17 +84,27 @@ def _evaluated(con: duckdb.DuckDBPyConnection, rules: Sequence[Rule], runs: _Run
 
 @dataclass(frozen=True, slots=True)
 class _Runs:
-    """How many runs have which capabilities."""
+    """How many runs have which capabilities, and what there is in any of them at all."""
 
     counts: dict[frozenset[str], int]
+    contents: frozenset[str]
 
     @classmethod
     def of(cls, con: duckdb.DuckDBPyConnection) -> _Runs:
         rows = con.execute("SELECT capabilities, count(*) FROM run GROUP BY capabilities").fetchall()
-        return cls({frozenset(names): count for names, count in rows})
+        types = con.execute("SELECT DISTINCT event_type FROM log").fetchall()
+        accused = scalar(con, "SELECT count(*) FROM accusation")
+        return cls(
+            {frozenset(names): count for names, count in rows},
+            frozenset(name for (name,) in types) | ({ACCUSATION} if accused else set()),
+        )
 
     def having(self, needs: Sequence[Capability]) -> int:
         return sum(count for names, count in self.counts.items() if names.issuperset(needs))
+
+    def hold_any_of(self, contents: Sequence[str]) -> bool:
+        """Whether one of these is in some run; so it is if nothing is asked for."""
+        return not contents or not self.contents.isdisjoint(contents)
 
     def why_not(self, needs: Sequence[Capability]) -> str:
         """Which of these some run lacks, in words."""
@@ -111,13 +121,15 @@ def _evaluate(con: duckdb.DuckDBPyConnection, rule: Rule, runs: _Runs) -> Result
     skipped = runs.having([]) - evaluated
     if not evaluated:
         return Result(Outcome.NOT_EVALUATED, runs.why_not(rule.needs), 0, skipped, 0)
+    reason = runs.why_not(rule.needs) if skipped else None
+    if not runs.hold_any_of(rule.only_with):
+        return Result(Outcome.HELD, reason, evaluated, skipped, 0)
     try:
         found = int(con.execute(_findings_sql(rule, all_runs=not skipped)).fetchall()[0][0])
     except REFUSED as error:
         return Result(Outcome.FAILED, str(error).splitlines()[0], 0, evaluated + skipped, 0)
     if found and scalar(con, f"SELECT count(*) FROM {_found(rule)} WHERE len(witness) = 0 OR because IS NULL"):
         return Result(Outcome.FAILED, "it gave a finding without a witness", 0, evaluated + skipped, 0)
-    reason = runs.why_not(rule.needs) if skipped else None
     return Result(Outcome.FOUND if found else Outcome.HELD, reason, evaluated, skipped, found)
 
 

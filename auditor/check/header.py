@@ -8,6 +8,7 @@
     confidence: proof
     needs: [complete]
     implies: [runtime-corruption-verdict]
+    only_with: [accusation]
     since: 0.1.0
     params:
       grace_seconds: {default: 60, meaning: how long ...}
@@ -19,6 +20,9 @@
 
 The file's name is the rule's id, its folder the rule's group. The SELECT may return more columns; a `when` may
 use them as `finding.<column>`, and those of the relation `run` as `run.<column>`.
+
+`only_with` saves work: in a log without an event of one of these types (`accusation`: without a row of that
+relation) there is nothing that the rule could find, so it holds.
 """
 
 from __future__ import annotations
@@ -33,6 +37,7 @@ from typing import Any, TypeVar
 import yaml
 
 from auditor.errors import RuleFileError
+from auditor.model.events import EventType
 from auditor.model.judgement import Capability, Confidence, Severity
 
 HEADINGS = (
@@ -46,11 +51,14 @@ HEADINGS = (
 )
 """The headings of every rule's explanation, in this order."""
 
+ACCUSATION = "accusation"
+"""In `only_with`: an event that the lifecycle table does not allow."""
+
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the C one reads the catalogue ten times as fast
 _ID = re.compile(r"^[a-z][a-z0-9]*(-[a-z0-9]+)*$")
 _FILE = re.compile(r"\A/\*\n(?P<header>.*?)\n---\n(?P<document>.*?)\n?\*/\n(?P<select>.*)\Z", re.DOTALL)
-_W = TypeVar("_W", Confidence, Severity, Capability)
-_KEYS = {"title", "severity", "confidence", "needs", "implies", "since", "params", "about", "reads"}
+_W = TypeVar("_W", Confidence, Severity, Capability, EventType)
+_KEYS = {"title", "severity", "confidence", "needs", "implies", "since", "params", "about", "reads", "only_with"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +90,7 @@ class Rule:
     confidence: Confidence
     needs: tuple[Capability, ...]
     implies: tuple[str, ...]
+    only_with: tuple[str, ...]
     since: str
     params: tuple[Param, ...]
     about: str
@@ -97,6 +106,7 @@ class Rule:
             [[case.when, case.severity] for case in self.severity],
             self.confidence,
             self.needs,
+            self.only_with,
             [[param.name, param.default] for param in self.params],
         ]
         return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:12]
@@ -132,6 +142,7 @@ def parse(path: Path) -> Rule:
         confidence=_word(path, "confidence", header.get("confidence"), Confidence),
         needs=tuple(_word(path, "needs", name, Capability) for name in header.get("needs", [])),
         implies=tuple(str(rule) for rule in header.get("implies", [])),
+        only_with=tuple(_event_type(path, name) for name in header.get("only_with", [])),
         since=_text(path, header, "since"),
         params=tuple(_param(path, name, value) for name, value in header.get("params", {}).items()),
         about=_about(path, header.get("about", "log")),
@@ -174,6 +185,10 @@ def _word(path: Path, key: str, value: Any, words: type[_W]) -> _W:
     except ValueError:
         known = ", ".join(word.value for word in words)
         raise RuleFileError(path, f"{key} is {value!r}, not one of {known}", 2) from None
+
+
+def _event_type(path: Path, value: Any) -> str:
+    return ACCUSATION if value == ACCUSATION else _word(path, "only_with", value, EventType).value
 
 
 def _severity(path: Path, value: Any) -> tuple[SeverityCase, ...]:

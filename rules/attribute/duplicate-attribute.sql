@@ -4,6 +4,7 @@ severity: warning
 confidence: proof
 needs: []
 implies: []
+only_with: [attr_set]
 since: 0.1.0
 ---
 ## What it means

@@ -7,6 +7,7 @@ severity:
 confidence: strong
 needs: []
 implies: []
+only_with: [hook_conflict]
 since: 0.1.0
 params:
   tolerance_ms: {default: 50, meaning: how long before another run's conflict a disposal must lie}

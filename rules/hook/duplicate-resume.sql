@@ -7,6 +7,7 @@ severity:
 confidence: proof
 needs: []
 implies: []
+only_with: [hook_received]
 since: 0.1.0
 ---
 ## What it means

@@ -6,6 +6,7 @@ severity:
 confidence: strong
 needs: [complete]
 implies: [runtime-corruption-verdict]
+only_with: [accusation]
 since: 0.1.0
 ---
 ## What it means

@@ -4,6 +4,7 @@ severity: error
 confidence: strong
 needs: []
 implies: [runtime-corruption-verdict]
+only_with: [accusation]
 since: 0.1.0
 ---
 ## What it means

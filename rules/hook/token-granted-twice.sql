@@ -4,6 +4,7 @@ severity: error
 confidence: strong
 needs: [complete]
 implies: []
+only_with: [hook_created]
 since: 0.1.0
 params:
   tolerance_ms: {default: 1000, meaning: how long two hooks may overlap by the clock of the store}

@@ -6,6 +6,7 @@ severity:
 confidence: proof
 needs: []
 implies: [duplicate-event-id, runtime-corruption-verdict]
+only_with: [noop]
 since: 0.1.0
 ---
 ## What it means

@@ -4,6 +4,7 @@ severity: warning
 confidence: strong
 needs: [complete]
 implies: [stalled-run]
+only_with: [step_started, step_retrying]
 since: 0.1.0
 params:
   grace_seconds: {default: 900, meaning: how long after its last start a step may run}

@@ -7,6 +7,7 @@ severity:
 confidence: strong
 needs: []
 implies: [duplicate-step-created, orphaned-wait, runtime-corruption-verdict]
+only_with: [accusation]
 since: 0.1.0
 ---
 ## What it means

@@ -6,6 +6,7 @@ severity:
 confidence: proof
 needs: [complete]
 implies: [attempt-mismatch]
+only_with: [step_started]
 since: 0.1.0
 ---
 ## What it means

@@ -11,6 +11,7 @@ implies:
   - entity-state-mismatch
   - orphaned-wait
   - runtime-corruption-verdict
+only_with: [accusation]
 since: 0.1.0
 ---
 ## What it means

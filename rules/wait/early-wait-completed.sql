@@ -4,6 +4,7 @@ severity: warning
 confidence: strong
 needs: []
 implies: []
+only_with: [wait_completed]
 since: 0.1.0
 params:
   tolerance_ms: {default: 1000, meaning: how long before its resumeAt a wait may be completed}

@@ -4,6 +4,7 @@ severity: info
 confidence: proof
 needs: [complete]
 implies: []
+only_with: [wait_created]
 since: 0.1.0
 ---
 ## What it means

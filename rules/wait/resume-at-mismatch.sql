@@ -7,6 +7,7 @@ severity:
 confidence: proof
 needs: []
 implies: [runtime-corruption-verdict]
+only_with: [wait_completed]
 since: 0.1.0
 ---
 ## What it means

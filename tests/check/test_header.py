@@ -48,6 +48,10 @@ def test_severity_may_depend_on_the_run(tmp_path: Path) -> None:
         (("confidence: proof", "confidence: sure"), "confidence is 'sure'"),
         (("since: 0.1.0", "since: 0.1.0\nneeds: [magic]"), "needs is 'magic', not one of complete"),
         (("since: 0.1.0", "since: 0.1.0\nparams: {grace: {}}"), "param grace needs a numeric `default`"),
+        (
+            ("since: 0.1.0", "since: 0.1.0\nonly_with: [wait_done]"),
+            "only_with is 'wait_done', not one of run_created",
+        ),
         (("since: 0.1.0", "since: 0.1.0\nabout: everything"), "not log or runtime"),
         (("since: 0.1.0", "since: 0.1.0\ncolour: red"), "unknown header key 'colour'"),
         (("since: 0.1.0", "since: ["), "the header is not YAML"),

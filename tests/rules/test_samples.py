@@ -93,6 +93,22 @@ def test_a_sample_gives_the_outcome_that_its_name_promises(sample: Path, outcome
         assert outcome.severities == {word}
 
 
+def test_a_rule_finds_nothing_where_its_header_says_so(tmp_path: Path) -> None:
+    """With all samples in one log every rule is evaluated; a finding must be where `only_with` lets it be."""
+    run_audit([str(path) for path in SAMPLES if path.name.startswith("fires-")], tmp_path / "audit.duckdb")
+    with duckdb.connect(str(tmp_path / "audit.duckdb"), read_only=True) as con:
+        found = con.execute("SELECT DISTINCT rule, run_id FROM finding WHERE run_id IS NOT NULL").fetchall()
+        held = con.execute(
+            "SELECT run_id, event_type FROM log UNION SELECT run_id, 'accusation' FROM accusation"
+        ).fetchall()
+    contents: dict[str, set[str]] = {}
+    for run_id, name in held:
+        contents.setdefault(run_id, set()).add(name)
+    limited = [(rule, run_id) for rule, run_id in found if RULES[rule].only_with]
+    assert {rule for rule, _ in limited} == {rule.id for rule in RULES.values() if rule.only_with}
+    assert [(rule, run_id) for rule, run_id in limited if contents[run_id].isdisjoint(RULES[rule].only_with)] == []
+
+
 def test_what_is_found_does_not_depend_on_the_order_of_the_rows(tmp_path: Path) -> None:
     forward, backward = tmp_path / "forward", tmp_path / "backward"
     forward.mkdir()
