@@ -8,12 +8,17 @@ CREATE MACRO audit.refusal_witness(role, refusal_no) AS
 CREATE MACRO audit.entity_witness(role, entity_no) AS
     {'role': role, 'record': 'entity', 'no': CAST(entity_no AS BIGINT)};
 
--- A parameter of a rule, as this audit used it; the row of the run's own workflow wins.
-CREATE MACRO audit.param(rule_id, param_name, of_workflow) AS (
-    SELECT coalesce(max(value) FILTER (WHERE workflow = of_workflow), max(value) FILTER (WHERE workflow IS NULL))
-    FROM rule_param
-    WHERE rule = rule_id AND name = param_name
-);
+-- A parameter of a rule, as this audit used it; the row of the run's own workflow wins. The rows are fetched as one
+-- list: a subquery that depends on the workflow takes longer to plan than most rules.
+CREATE MACRO audit.param(rule_id, param_name, of_workflow) AS ([
+    row.value
+    FOR row IN (
+        SELECT list({'workflow': workflow, 'value': value} ORDER BY workflow NULLS LAST)
+        FROM rule_param
+        WHERE rule = rule_id AND name = param_name
+    )
+    IF coalesce(row.workflow = of_workflow, row.workflow IS NULL)
+])[1];
 
 -- model/lifecycle.py core_rank: '4.8.9' -> 4008009999, '5.0.0-beta.55' -> 5000000055.
 CREATE MACRO audit.core_rank(version) AS CASE
