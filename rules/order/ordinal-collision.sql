@@ -91,7 +91,11 @@ creation AS (
         count(*) FILTER (WHERE event_type IN ('wait_completed', 'step_completed', 'step_failed'))
             OVER (PARTITION BY log.run_id ORDER BY "position") AS burst
     FROM log
-    LEFT JOIN entity USING (run_id, kind, correlation_id)
+    LEFT JOIN (
+        SELECT run_id, kind, correlation_id, ordinal
+        FROM entity
+        WHERE run_id IN (SELECT run_id FROM collision)
+    ) USING (run_id, kind, correlation_id)
     WHERE run_id IN (SELECT run_id FROM collision)
     QUALIFY event_type IN ('step_created', 'wait_created', 'hook_created', 'hook_conflict')
 ),

@@ -70,19 +70,36 @@ Base rate: 8 findings in 8 of 1,256 runs: 5 healthy, 3 corrupted, none of the ot
 ## References
 Catalogue ORD-002. vercel/workflow#3418 (correlation ids that go back), vercel/workflow#3147.
 */
--- Runs whose creations go back at all: position and ordinal packed into one number, because a window over
--- every entity of a log costs much more. A hook without a creation was refused by a conflict, its first_closed.
-WITH sequence AS (
-    SELECT run_id, list_sort(list((coalesce(first_created, first_closed) << 24) | ordinal)) AS packed
+-- Runs with a regression, found without a look at all their events: if any two creations stand against their
+-- ordinals with a resolution between them, so do two with neighbouring ordinals. A hook without a creation was
+-- refused by a conflict, its first_closed.
+WITH inverted AS MATERIALIZED (
+    SELECT run_id, "position" AS later, next_position AS earlier
+    FROM (
+        SELECT
+            run_id, coalesce(first_created, first_closed) AS "position",
+            lead(coalesce(first_created, first_closed)) OVER (PARTITION BY run_id ORDER BY ordinal) AS next_position
+        FROM entity
+        WHERE ordinal IS NOT NULL AND (first_created IS NOT NULL OR kind = 'hook')
+    )
+    WHERE next_position < "position"
+),
+
+resolution AS (
+    SELECT run_id, first_closed AS "position"
     FROM entity
-    WHERE ordinal IS NOT NULL AND (first_created IS NOT NULL OR kind = 'hook')
-    GROUP BY run_id
+    WHERE run_id IN (SELECT run_id FROM inverted) AND kind IN ('step', 'wait') AND first_closed IS NOT NULL
+    UNION ALL
+    SELECT run_id, "position"
+    FROM log
+    WHERE event_type = 'hook_received' AND run_id IN (SELECT run_id FROM inverted)
 ),
 
 backward AS MATERIALIZED (
-    SELECT run_id
-    FROM sequence
-    WHERE list_bool_or([(pair[1] & 16777215) > (pair[2] & 16777215) FOR pair IN list_zip(packed, packed[2:])])
+    SELECT DISTINCT inverted.run_id
+    FROM inverted
+    ASOF JOIN resolution ON resolution.run_id = inverted.run_id AND inverted.earlier < resolution."position"
+    WHERE resolution."position" < later
 ),
 
 creation AS MATERIALIZED (

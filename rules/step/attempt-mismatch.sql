@@ -85,9 +85,9 @@ start AS MATERIALIZED (
         event.run_id, event.correlation_id, event_no, log."position", attempt,
         row_number() OVER step AS nth
     FROM suspected
-    JOIN event USING (run_id, correlation_id)
-    JOIN log USING (event_no)
-    WHERE event.event_type = 'step_started'
+    JOIN log USING (run_id, correlation_id)
+    JOIN event USING (event_no, run_id, correlation_id)
+    WHERE log.event_type = 'step_started'
     WINDOW step AS (PARTITION BY event.run_id, event.correlation_id ORDER BY log."position")
 ),
 

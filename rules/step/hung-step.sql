@@ -83,17 +83,17 @@ WITH open AS (
         run.now, run.workflow, run.last_event_no, run.last_position,
         max(log."position") AS "position",
         arg_max(event_no, log."position") AS event_no,
-        arg_max(event.event_type, log."position") AS event_type,
+        arg_max(log.event_type, log."position") AS event_type,
         arg_max({'at': event.created_at, 'retry_after': event.retry_after}, log."position") AS seen
     FROM entity
     JOIN run USING (run_id)
-    JOIN event USING (run_id, correlation_id)
-    JOIN log USING (event_no)
+    JOIN log USING (run_id, correlation_id)
+    JOIN event USING (event_no, run_id, correlation_id)
     WHERE entity.kind = 'step'
         AND first_active IS NOT NULL
         AND closed = 0
         AND run.status = 'running'
-        AND event.event_type IN ('step_started', 'step_retrying')
+        AND log.event_type IN ('step_started', 'step_retrying')
     GROUP BY ALL
 ),
 

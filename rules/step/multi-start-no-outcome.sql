@@ -93,13 +93,13 @@ SELECT
     ) AS because
 FROM entity
 JOIN run USING (run_id)
-JOIN event USING (run_id, correlation_id)
-JOIN log USING (event_no)
+JOIN log USING (run_id, correlation_id)
+JOIN event USING (event_no, run_id, correlation_id)
 WHERE entity.kind = 'step'
     AND started > 1
     AND retried = 0
     AND closed = 0
-    AND event.event_type = 'step_started'
+    AND log.event_type = 'step_started'
     AND (
         run.status <> 'running'
         OR run.last_created_at

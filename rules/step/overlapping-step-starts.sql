@@ -76,17 +76,17 @@ vercel/workflow#2848, vercel/workflow#3069 (attempts cannot be derived from the 
 */
 WITH step AS (
     SELECT
-        entity.run_id, entity.correlation_id, event.event_type, log."position",
+        entity.run_id, entity.correlation_id, log.event_type, log."position",
         event_no, owner_message_id,
         -- The starts between two step_retrying belong together.
-        count(*) FILTER (WHERE event.event_type = 'step_retrying') OVER (
+        count(*) FILTER (WHERE log.event_type = 'step_retrying') OVER (
             PARTITION BY entity.run_id, entity.correlation_id ORDER BY log."position"
         ) AS retries
     FROM entity
-    JOIN event USING (run_id, correlation_id)
-    JOIN log USING (event_no)
+    JOIN log USING (run_id, correlation_id)
+    JOIN event USING (event_no, run_id, correlation_id)
     WHERE entity.kind = 'step' AND started > 1
-        AND event.event_type IN ('step_started', 'step_retrying')
+        AND log.event_type IN ('step_started', 'step_retrying')
         AND log."position" < coalesce(first_closed, log."position" + 1)
 ),
 

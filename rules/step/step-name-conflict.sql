@@ -99,8 +99,8 @@ named AS (
         min(log."position") AS "position",
         arg_min(event_no, log."position") AS event_no
     FROM step
-    JOIN event USING (run_id, correlation_id)
-    JOIN log USING (event_no)
+    JOIN log USING (run_id, correlation_id)
+    JOIN event USING (event_no, run_id, correlation_id)
     WHERE step_name IS NOT NULL
     GROUP BY ALL
 )
