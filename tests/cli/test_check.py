@@ -153,7 +153,7 @@ def test_misuse_is_exit_code_2_with_one_clear_sentence(auditor, sound, args, mes
 
 def test_a_rule_that_fails_leaves_no_run_judged(corrupt, sound, monkeypatch) -> None:
     build = engine._findings_sql
-    broken = "late-creation"
+    broken = "cross-run-event"
     monkeypatch.setattr(
         engine, "_findings_sql", lambda rule, **given: "SELECT x" if rule.id == broken else build(rule, **given)
     )
