@@ -5,7 +5,8 @@ from __future__ import annotations
 import io
 import json
 import mmap
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from itertools import chain, islice
 from typing import Any
 
 from auditor.ingest import json_rows
@@ -33,13 +34,19 @@ FIELD_CAPABILITY = {
 
 def first_line(start: bytes) -> str:
     """The first line that is not blank, without a byte order mark."""
-    first = next((line for line in start.removeprefix(b"\xef\xbb\xbf").split(b"\n") if line.strip()), b"")
-    return first.decode("utf-8", "replace").strip()
+    return next(_lines(start), "")
+
+
+def _lines(start: bytes) -> Iterator[str]:
+    lines = start.removeprefix(b"\xef\xbb\xbf").split(b"\n")
+    return (line.decode("utf-8", "replace").strip() for line in lines if line.strip())
 
 
 def is_log(start: bytes) -> bool:
     """Whether a file holds one JSON object a line, by its first bytes; a first line that is broken may count."""
-    first = first_line(start)
+    first, second = islice(chain(_lines(start), ("", "")), 2)
+    if not first.startswith(("{", "[")):
+        first = second  # the rest of a line that was cut off at the front
     if not first.startswith("{") or first == "{":
         return False
     try:

@@ -29,6 +29,14 @@ def test_a_cut_off_last_line_leaves_its_run_unjudged(tmp_path: Path) -> None:
         assert result.exit_code == ExitCode.CANNOT_TELL
 
 
+def test_a_log_cut_off_at_the_front_keeps_its_other_rows(tmp_path: Path) -> None:
+    path = ndjson(Log().life("step", 0, "created", "started", "completed").events, tmp_path / "log.ndjson")
+    path.write_bytes(path.read_bytes()[40:])
+    found = read(path)
+    assert [row["line"] for row in found.events] == [2, 3, 4, 5]
+    assert [(name, line) for name, line, _ in found.reasons] == [("log.ndjson", 1)]
+
+
 def test_a_reject_without_a_run_casts_doubt_on_every_run_of_its_export(tmp_path: Path) -> None:
     path = ndjson([*Log("wrun_1").events, *Log("wrun_2").events], tmp_path / "log.ndjson")
     path.write_text(path.read_text() + "garbage\n")
