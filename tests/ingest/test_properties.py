@@ -135,12 +135,12 @@ def _data(kind: str, stage: str, number: int) -> Event | None:
 
 
 def _split(events: list[Event], folder: Path) -> Path:
-    """Three files, one of them packed, none of which holds a whole run."""
+    """Up to three files, none of them empty, one of them packed; none of several holds a whole run."""
     folder.mkdir()
-    for number in range(3):
-        shapes.ndjson(events[number::3], folder / f"{number}.ndjson")
-    shapes.compressed(folder / "1.ndjson", folder / "1.ndjson.gz")
-    (folder / "1.ndjson").unlink()
+    parts = min(3, len(events))
+    files = [shapes.ndjson(events[n::parts], folder / f"{n}.ndjson") for n in range(parts)]
+    shapes.compressed(files[-1], folder / "packed.ndjson.gz")
+    files[-1].unlink()
     return folder
 
 
