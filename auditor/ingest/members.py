@@ -192,8 +192,9 @@ def _opener(start: bytes) -> _Opener | None:
         return _zip
     if start[257:262] == b"ustar":
         return _tar
-    if start.startswith(tuple(_DECOMPRESS)):
-        return partial(_decompressed, next(_DECOMPRESS[magic] for magic in _DECOMPRESS if start.startswith(magic)))
+    for magic, decompress in _DECOMPRESS.items():
+        if start.startswith(magic):
+            return partial(_decompressed, decompress)
     return None
 
 
