@@ -4,10 +4,29 @@
     ├── UsageError            the call itself is wrong: unknown rule, bad option value, no such path
     │   └── UnknownRule       a rule id that no rule file has; carries near matches
     ├── InputError            an input cannot be read at all; names the file and what to do
-    └── RuleFileError         a rule file is malformed; names the file and the line
+    ├── RuleFileError         a rule file is malformed; names the file and the line
+    └── WorldError            anything a world says
+        ├── Refused           a write that is not in the log, and why; carries a code and an HTTP status
+        │   ├── InvalidEvent        400 INVALID_EVENT        malformed, or not for a writer to say
+        │   ├── NotFound            404 NOT_FOUND            no such run, or no such hook any more
+        │   ├── FenceConflict       412 FENCE_CONFLICT       the log has moved on: decide again with `missing`
+        │   ├── PreconditionFailed  412 PRECONDITION_FAILED  the same, of a weak fence
+        │   ├── RunTerminal         410 RUN_TERMINAL         the run has ended
+        │   ├── TooEarly            425 TOO_EARLY            not before `retry_at`
+        │   └── EntityConflict      409 ENTITY_CONFLICT      the step, wait or hook is not in the state for it
+        │       └── Divergence      409 ENTITY_CONFLICT      the same under the right tail: no race, our own replay
+        ├── StoreUnavailable  the store cannot answer now; `outcome_unknown` says whether the write may be in
+        │   ├── StoreBusy           another process holds the lock for too long
+        │   └── StoreFull           no space left, or no more connections
+        ├── NotAWorld         no world is there, or one that this version cannot use
+        ├── LeaseLost         a message, or a run, that somebody else has been given meanwhile
+        └── StreamClosed      an append to a stream that was closed
 
 Rows that cannot be read are not errors: they are *rejects*, counted, stored and shown, and the
 audit goes on with the good ones.
+
+The codes of a refusal are types: catch the class, never match the text. 412 and 409 stay apart, so a stale writer
+is never told that its work was done by somebody else.
 """
 
 from __future__ import annotations
@@ -15,6 +34,9 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 from pathlib import Path
+from typing import ClassVar
+
+from auditor.model.rows import Event
 
 
 class AuditorError(Exception):
@@ -50,3 +72,126 @@ class RuleFileError(AuditorError):
     def __init__(self, path: Path | str, problem: str, line: int | None = None) -> None:
         where = f"{path}:{line}" if line is not None else str(path)
         super().__init__(f"{where}: {problem}")
+
+
+class WorldError(AuditorError):
+    """Anything that a world says instead of doing what it was asked."""
+
+
+class Refused(WorldError):
+    """A write that was refused: nothing of it is in the log.
+
+    `reason` says in one word what the code means here; `expected` and `actual` are what the writer asked for and
+    what the world has.
+    """
+
+    code: ClassVar[str]
+    status: ClassVar[int]
+
+    def __init__(
+        self, message: str, *, reason: str | None = None, expected: str | None = None, actual: str | None = None
+    ) -> None:
+        super().__init__(message)
+        self.reason = reason
+        self.expected = expected
+        self.actual = actual
+
+
+class InvalidEvent(Refused):
+    """A write that no state of the world could accept."""
+
+    code = "INVALID_EVENT"
+    status = 400
+
+
+class NotFound(Refused):
+    """The run does not exist, or the hook never did or was disposed."""
+
+    code = "NOT_FOUND"
+    status = 404
+
+
+class FenceConflict(Refused):
+    """The tail is not the one that the writer knew. Nothing of its decision may be sent again: decide anew.
+
+    `missing` holds the events behind the writer's snapshot, in order; None if the world cannot tell them (the
+    fence names no event of the run, or there are too many): read the log again.
+    """
+
+    code = "FENCE_CONFLICT"
+    status = 412
+
+    def __init__(self, message: str, *, expected: str, actual: str) -> None:
+        super().__init__(message, reason="stale_snapshot", expected=expected, actual=actual)
+        self.missing: tuple[Event, ...] | None = None
+
+
+class PreconditionFailed(Refused):
+    """A signal or a step outcome is newer than the state that the writer knew (`state_updated_at`)."""
+
+    code = "PRECONDITION_FAILED"
+    status = 412
+
+
+class RunTerminal(Refused):
+    """The run has ended; its log takes no more events."""
+
+    code = "RUN_TERMINAL"
+    status = 410
+
+
+class TooEarly(Refused):
+    """A wait that is not over, or a step that may not be tried yet. `retry_at` is in ms since 1970 (UTC)."""
+
+    code = "TOO_EARLY"
+    status = 425
+
+    def __init__(self, message: str, *, retry_at: int) -> None:
+        super().__init__(message, reason="not_yet")
+        self.retry_at = retry_at
+
+
+class EntityConflict(Refused):
+    """The step, wait or hook is not in a state that allows the event; `reason` says which one it is in."""
+
+    code = "ENTITY_CONFLICT"
+    status = 409
+
+
+class Divergence(EntityConflict):
+    """An entity conflict under a `tail` fence that held.
+
+    Nobody came in between, so it is no race: the replay that decided the write has left its own history.
+    """
+
+
+class StoreUnavailable(WorldError):
+    """The store cannot answer now. Nothing that it acknowledged before is lost.
+
+    `outcome_unknown`: the write may or may not be in the log. Send it again under the same idempotency key, or
+    read the log.
+    """
+
+    def __init__(self, message: str, *, outcome_unknown: bool = False) -> None:
+        super().__init__(message)
+        self.outcome_unknown = outcome_unknown
+
+
+class StoreBusy(StoreUnavailable):
+    """Another process has held the lock of the store for longer than this one was told to wait."""
+
+
+class StoreFull(StoreUnavailable):
+    """The store has no space left. Nothing of the write is in it."""
+
+
+class NotAWorld(WorldError):
+    """There is no world at a URL, or one that this version of auditor cannot use."""
+
+
+class LeaseLost(WorldError):
+    """A lease has run out and was given to somebody else: what it protected may be done twice."""
+
+
+class StreamClosed(WorldError):
+    """A chunk for a stream that was closed; its end is final."""

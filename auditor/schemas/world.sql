@@ -34,7 +34,9 @@ CREATE TABLE run (
     version BIGINT NOT NULL,            -- events in the log: the position of its last one, and what a guarded
                                         -- append compares
     tail TEXT,                          -- event_id of the last event; null: there is none
-    hash TEXT                           -- hash of the last event; null: there is none, or the world keeps no chain
+    hash TEXT,                          -- hash of the last event; null: there is none, or the world keeps no chain
+    marker BIGINT NOT NULL DEFAULT 0    -- time in the id of the newest signal or step outcome: what a
+                                        -- state_updated_at fence is compared with
 );
 
 -- One row an event. Inserted once, never changed.

@@ -13,7 +13,7 @@ PACKAGE = Path(__file__).parents[2] / "auditor"
 LEAVES = {"errors", "schemas", "__about__"}
 ARROWS: dict[str, set[str]] = {
     "__about__": set(),
-    "errors": set(),
+    "errors": {"model"},
     "schemas": set(),
     "model": set(),
     "database": set(),

@@ -1,0 +1,220 @@
+"""A request to append, looked at without any state: what no world could accept is refused here (INVALID_EVENT)."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from auditor.errors import InvalidEvent
+from auditor.model.events import EventType, FenceKind
+from auditor.model.lifecycle import Move, move_of
+from auditor.world import fences
+from auditor.world.chain import digest
+from auditor.world.fences import Fence
+from auditor.world.protocol import Append, NewEvent
+
+MAX_EVENTS = 1_000
+"""Events in one append."""
+
+MAX_DATA = 16 << 20
+"""Bytes in the data of one event."""
+
+MAX_ID = 255
+"""Characters of an id, a key or a token."""
+
+ENDS = frozenset({EventType.RUN_COMPLETED, EventType.RUN_FAILED, EventType.RUN_CANCELLED})
+
+_WORLD_ONLY = frozenset({EventType.HOOK_CONFLICT, EventType.NOOP})
+_TYPES = {kind.value: kind for kind in EventType}
+_NEEDS = {
+    EventType.RUN_CREATED: "workflowName",
+    EventType.STEP_CREATED: "stepName",
+    EventType.HOOK_CREATED: "token",
+}
+_LAST_MOMENT = 253_402_300_799_999
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """One event that can be decided on: its data as text, and what the world reads in it."""
+
+    event_type: EventType
+    move: Move | None
+    correlation_id: str | None
+    data: Mapping[str, Any]
+    text: str | None
+    resume_id: str | None
+    occurred_at: int | None
+    spec_version: int | None
+    moment: int | None = None
+
+    def named(self, key: str) -> str | None:
+        """A text in the data, or None."""
+        value = self.data.get(key)
+        return value if isinstance(value, str) else None
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """An append whose events are drafts. `body` is the digest of what it says; None if no key asks for it."""
+
+    append: Append
+    drafts: tuple[Draft, ...]
+    body: str | None
+
+    @property
+    def tail(self) -> str | None:
+        """The value of its `tail` fence, or None if it has none."""
+        fence = self.append.fence
+        return fence.value if fence is not None and fence.kind is FenceKind.TAIL else None
+
+    @property
+    def resume_id(self) -> str | None:
+        """The resume id of its one event, or None."""
+        return self.drafts[0].resume_id
+
+    @property
+    def as_of(self) -> int | None:
+        """The moment of its `as_of` fence, or None."""
+        fence = self.append.fence
+        return int(fence.value or 0) if fence is not None and fence.kind is FenceKind.AS_OF else None
+
+
+def drafted(append: Append) -> Request:
+    """The request, ready to be decided on. Raises InvalidEvent."""
+    _must_be_id("run id", append.run_id)
+    _must_be_id("writer id", append.writer.writer_id)
+    if append.idempotency_key is not None:
+        _must_be_id("idempotency key", append.idempotency_key)
+    if append.fence is not None:
+        _must_be_fence(append.fence)
+    if not 1 <= len(append.events) <= MAX_EVENTS:
+        raise InvalidEvent(f"an append has 1 to {MAX_EVENTS} events, not {len(append.events)}")
+    drafts = tuple(_draft(event) for event in append.events)
+    for place, draft in enumerate(drafts):
+        if draft.event_type in ENDS and place < len(drafts) - 1:
+            raise InvalidEvent(f"{draft.event_type} ends the run; nothing can stand behind it")
+        if draft.event_type is EventType.RUN_CREATED and place > 0:
+            raise InvalidEvent("run_created is the first event of a run; nothing can stand before it")
+        if draft.resume_id is not None and len(drafts) > 1:
+            raise InvalidEvent("an event with a resume id is an append of its own: it may be in the log already")
+    return Request(append, drafts, _body(append, drafts) if append.idempotency_key is not None else None)
+
+
+def _draft(event: NewEvent) -> Draft:
+    event_type = _TYPES.get(event.event_type)
+    if event_type is None:
+        raise InvalidEvent(f"there is no event type {str(event.event_type)[:40]!r}")
+    if event_type in _WORLD_ONLY:
+        raise InvalidEvent(f"{event_type} is written by the world alone")
+    move = move_of(event_type)
+    if event.correlation_id is not None:
+        _must_be_id("correlation id", event.correlation_id)
+        if move is None and event_type is not EventType.ATTR_SET:
+            raise InvalidEvent(f"{event_type} is about the run itself; it takes no correlation id")
+    elif move is not None:
+        raise InvalidEvent(f"{event_type} needs the correlation id of its {move.kind}")
+    if event.resume_id is not None:
+        _must_be_id("resume id", event.resume_id)
+        if event_type is not EventType.HOOK_RECEIVED:
+            raise InvalidEvent(f"a resume id names a delivery to a hook; {event_type} is none")
+    data = {} if event.data is None else event.data
+    needed = _NEEDS.get(event_type)
+    if needed is not None and not (isinstance(data.get(needed), str) and data[needed]):
+        raise InvalidEvent(f"{event_type} needs {needed} in its data")
+    if event_type is EventType.HOOK_CREATED:
+        _must_be_id("token", data["token"])
+    return Draft(
+        event_type=event_type,
+        move=move,
+        correlation_id=event.correlation_id,
+        data=data,
+        text=None if event.data is None else json_text(event.data),
+        resume_id=event.resume_id,
+        occurred_at=event.occurred_at,
+        spec_version=event.spec_version,
+        moment=_moment(event_type, data),
+    )
+
+
+def _moment(event_type: EventType, data: Mapping[str, Any]) -> int | None:
+    """The time that an event carries for the world: when a wait is over, a step may be tried, a token is free."""
+    match event_type:
+        case EventType.WAIT_CREATED:
+            return milliseconds_of(data.get("resumeAt"), "resumeAt", needed=True)
+        case EventType.WAIT_COMPLETED:
+            return milliseconds_of(data.get("resumeAt"), "resumeAt")
+        case EventType.STEP_RETRYING:
+            return milliseconds_of(data.get("retryAfter"), "retryAfter")
+        case EventType.HOOK_CREATED:
+            return milliseconds_of(data.get("tokenRetentionUntil"), "tokenRetentionUntil")
+    return None
+
+
+def milliseconds_of(value: object, name: str, *, needed: bool = False) -> int | None:
+    """A time of the log (ISO 8601, or ms since 1970) in ms. Raises InvalidEvent if it is none."""
+    if value is None and not needed:
+        return None
+    moment = None
+    if isinstance(value, int) and not isinstance(value, bool):
+        moment = value
+    elif isinstance(value, str):
+        try:
+            parsed = dt.datetime.fromisoformat(value)
+        except ValueError:
+            pass
+        else:
+            moment = _since_1970(parsed if parsed.tzinfo else parsed.replace(tzinfo=dt.UTC))
+    if moment is None or not 0 <= moment <= _LAST_MOMENT:
+        raise InvalidEvent(f"{name} must be a time in ISO 8601, or in ms since 1970, not {str(value)[:40]!r}")
+    return moment
+
+
+_EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
+
+
+def _since_1970(moment: dt.datetime) -> int:
+    return (moment - _EPOCH) // dt.timedelta(milliseconds=1)
+
+
+def iso(milliseconds: int) -> str:
+    """A time in ms since 1970 as the SDK writes it."""
+    moment = _EPOCH + dt.timedelta(milliseconds=milliseconds)
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+_encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
+
+
+def json_text(data: Mapping[str, Any]) -> str:
+    """The text of an event's data, which its digest speaks of. Raises InvalidEvent if it is no JSON."""
+    try:
+        text = _encode(data)
+        size = len(text.encode())
+    except (TypeError, ValueError, RecursionError) as error:
+        raise InvalidEvent(f"the data of an event must be a JSON object: {error}") from None
+    if not text.startswith("{"):
+        raise InvalidEvent("the data of an event must be a JSON object")
+    if size > MAX_DATA:
+        raise InvalidEvent(f"the data of an event has {size} bytes; more than {MAX_DATA} belong into a stream")
+    return text
+
+
+def _must_be_id(what: str, text: object) -> None:
+    if not isinstance(text, str) or not 0 < len(text) <= MAX_ID or not text.isprintable():
+        raise InvalidEvent(f"a {what} is a text of 1 to {MAX_ID} printable characters, not {str(text)[:40]!r}")
+
+
+def _must_be_fence(fence: Fence) -> None:
+    fences.must_be_valid(fence)
+    if fence.kind is FenceKind.TAIL:
+        _must_be_id("tail", fence.value)
+
+
+def _body(append: Append, drafts: tuple[Draft, ...]) -> str:
+    """The digest of what a request says; the fence is no part of it, and neither is who sent it."""
+    events = [[d.event_type, d.correlation_id, d.text, d.resume_id, d.occurred_at, d.spec_version] for d in drafts]
+    return digest(json.dumps([events, [[wake.at, wake.key] for wake in append.wake]]))
