@@ -15,8 +15,7 @@ from auditor.ingest.intake import Intake
 from auditor.ingest.members import Member
 from auditor.ingest.staging import Batch, Origin, lines_with, skimmed
 from auditor.model.judgement import Capability
-
-SCHEMA = "auditor.log/v1"
+from auditor.model.records import LOG_SCHEMA
 
 SMALL = 1 << 20
 """Bytes below which a file is read together with others."""
@@ -69,7 +68,7 @@ def read(member: Member, intake: Intake) -> None:
     """Read one file of JSON lines."""
     manifest = manifest_of(member.start())
     start = member.stream.read(SMALL)
-    export = intake.export(member.name, SCHEMA)
+    export = intake.export(member.name, LOG_SCHEMA)
     export.manifest = manifest
     source_id = intake.source(export, member.name)
     if len(start) < SMALL:

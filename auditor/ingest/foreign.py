@@ -26,7 +26,8 @@ FIELDS = (
     "stateEventCount", "eventCount", "tailAtCommit", "requestId", "tickId", "writerId", "site",
     "writeAttempt", "prevHash", "hash", "dataSha256", "record", "tailAtRefusal", "code", "expected",
     "actual", "at", "tail", "events", "kind", "status", "stepId", "hookId", "waitId", "updatedAt",
-    "startedAt", "completedAt", "expiredAt", "tokenRetentionUntil", "executionContext", "params",
+    "startedAt", "completedAt", "expiredAt", "tokenSha256", "tokenRetentionUntil", "executionContext",
+    "params",
 )
 # fmt: on
 """Every field that a column can be mapped to."""

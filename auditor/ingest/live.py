@@ -19,6 +19,7 @@ from auditor.ingest import sdk_tables, server, sqlite_world, world_tables
 from auditor.ingest.intake import Intake
 from auditor.ingest.members import Member
 from auditor.ingest.server import Snapshot
+from auditor.model import records
 
 SQLITE = "sqlite:///"
 
@@ -230,10 +231,10 @@ def _ours(view: Snapshot, tables: _Tables, intake: Intake) -> list[_Load]:
     meta = view.rows(asked) if len(read["meta"]) == len(needed["meta"]) else []
     world_tables.require(f"schema {OURS}", meta[0][0] if meta else None, tables)
     sources = world_tables.opened(OURS, f"{OURS}.", intake)
-    return [_written(view, record, sources[record.table], intake) for record in world_tables.ALL]
+    return [_written(view, record, sources[record.table], intake) for record in records.ALL]
 
 
-def _written(view: Snapshot, record: world_tables.Record, source_id: int, intake: Intake) -> _Load:
+def _written(view: Snapshot, record: records.Record, source_id: int, intake: Intake) -> _Load:
     """Write one kind of record to the scratch folder."""
     with view.batches(world_tables.select(record, world_tables.POSTGRES, OURS)) as reader:
         rows = (row for batch in reader for row in zip(*map(_bytes, batch.columns), strict=True))

@@ -21,6 +21,7 @@ from auditor.ingest.json_rows import BadRow, integer, run_id_of, written
 from auditor.ingest.members import Member
 from auditor.ingest.staging import Origin
 from auditor.model.judgement import Capability
+from auditor.model.records import LOG_SCHEMA
 
 FORMAT = "workflow-cli-json"
 
@@ -60,8 +61,8 @@ def read(member: Member, intake: Intake) -> None:
     if broken is not None:
         raise InputError(member.name, f"is not UTF-8 (byte {broken})")
     value = _document(text, member.name)
-    if value.get("schema") == auditor_log.SCHEMA:
-        export = intake.export(folder_of(member.name), auditor_log.SCHEMA, auditor_log.promised(value))
+    if value.get("schema") == LOG_SCHEMA:
+        export = intake.export(folder_of(member.name), LOG_SCHEMA, auditor_log.promised(value))
         export.manifest = value
         intake.skipped += 1
     elif isinstance(value.get("data"), list):

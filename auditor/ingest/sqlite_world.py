@@ -26,6 +26,7 @@ from auditor.ingest import world_tables
 from auditor.ingest.intake import Intake
 from auditor.ingest.members import Member
 from auditor.ingest.staging import Batch
+from auditor.model import records
 
 MAGIC = b"SQLite format 3\0"
 WAL_MAGIC = (b"\x37\x7f\x06\x82", b"\x37\x7f\x06\x83")
@@ -91,11 +92,11 @@ def _rows(path: Path, how: str, name: str, intake: Intake) -> list[Batch]:
         sources = world_tables.opened(name, f"{name}/", intake)
         return [
             world_tables.write(record, con.execute(_select(record)), sources[record.table], intake)
-            for record in world_tables.ALL
+            for record in records.ALL
         ]
 
 
-def _select(record: world_tables.Record) -> str:
+def _select(record: records.Record) -> str:
     return world_tables.select(record, world_tables.SQLITE)
 
 

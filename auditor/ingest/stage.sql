@@ -30,6 +30,7 @@ WITH raw AS (
                 workflowName VARCHAR, deploymentId VARCHAR,
                 executionContext STRUCT(workflowCoreVersion VARCHAR),
                 stepName VARCHAR, attempt VARCHAR, ownerMessageId VARCHAR, resumeAt VARCHAR, token VARCHAR,
+                tokenSha256 VARCHAR,
                 conflictingRunId VARCHAR, forceClaimedBy VARCHAR, tokenRetentionUntil VARCHAR, errorCode VARCHAR,
                 retryAfter VARCHAR, sealed VARCHAR,
                 input JSON, result JSON, output JSON, error JSON, stack JSON, payload JSON, metadata JSON,
@@ -54,7 +55,8 @@ WITH raw AS (
             'resumeAt': 'VARCHAR', 'workflowName': 'VARCHAR', 'deploymentId': 'VARCHAR',
             'executionContext': 'STRUCT(workflowCoreVersion VARCHAR)', 'workflowCoreVersion': 'VARCHAR',
             'stepName': 'VARCHAR',
-            'attempt': 'VARCHAR', 'token': 'VARCHAR', 'tokenRetentionUntil': 'VARCHAR', 'retryAfter': 'VARCHAR',
+            'attempt': 'VARCHAR', 'token': 'VARCHAR', 'tokenSha256': 'VARCHAR',
+            'tokenRetentionUntil': 'VARCHAR', 'retryAfter': 'VARCHAR',
             'expiredAt': 'VARCHAR', 'errorCode': 'VARCHAR', 'error': 'JSON', 'output': 'JSON', 'result': 'JSON'
         }
     )
@@ -87,7 +89,10 @@ SELECT
     coalesce(eventData.stepName, stepName) AS step_name,
     TRY_CAST(coalesce(eventData.attempt, attempt) AS INTEGER) AS attempt,
     utc(coalesce(eventData.resumeAt, resumeAt)) AS resume_at,
-    substr(sha256(coalesce(eventData.token, token)), 1, 16) AS token_hash,
+    coalesce(
+        substr(sha256(coalesce(eventData.token, token)), 1, 16),
+        nullif(regexp_extract(coalesce(eventData.tokenSha256, tokenSha256), '^([0-9a-f]{16})[0-9a-f]{48}$', 1), '')
+    ) AS token_hash,
     CASE
         WHEN eventType = 'run_failed' THEN coalesce(eventData.error, '{}')
         WHEN $record = 'run' OR kind = 'run' THEN error

@@ -1,9 +1,8 @@
 """Our own world's tables (`auditor schema world`) as records of auditor.log/v1, from SQLite and PostgreSQL alike.
 
-The list of fields below is all there is: both dialects are made from it, so the two stores cannot come to be read
-differently. A SELECT gives, for every row, its number (of an event its position), the record as JSON, and
-beside it the columns that are JSON themselves: those are the world's own bytes, and are looked at before they
-become a part of the record.
+Both dialects are made from the fields of `auditor.model.records`. A SELECT gives, for every row, its number (of an
+event its position), the record as JSON, and beside it the columns that are JSON themselves: those are the world's
+own bytes, and are looked at before they become a part of the record.
 """
 
 from __future__ import annotations
@@ -18,9 +17,7 @@ from auditor.ingest.intake import Intake
 from auditor.ingest.json_rows import BadRow, parsed, run_id_of
 from auditor.ingest.staging import Batch, Origin, Origins
 from auditor.model.judgement import Capability
-
-SCHEMA = "auditor.world/v1"
-"""What the table `meta` of such a world says; also the name of the format."""
+from auditor.model.records import ALL, FIRST_MOMENT, LAST_MOMENT, WORLD_SCHEMA, Record
 
 RECORDS = {
     Capability.FENCES,
@@ -31,123 +28,6 @@ RECORDS = {
     Capability.ALL_RUNS,
 }
 """What a world of ours records: its tables are all of its runs, and all of every run."""
-
-
-@dataclass(frozen=True, slots=True)
-class Record:
-    """One kind of record and the table it is read from.
-
-    `fields` are (key of the record, column, what it holds); it holds text, a number, a time, json, a tail, or the
-    core version, which stands in an object of its own. `fixed` are keys whose value is one for all rows. `number`
-    is the column that names a row within its run; None where the run and the ids in the row do.
-    """
-
-    table: str
-    fixed: Mapping[str, str]
-    number: str | None
-    fields: tuple[tuple[str, str, str], ...]
-
-
-_WRITE = (
-    ("runId", "run_id", "text"),
-    ("eventType", "event_type", "text"),
-    ("correlationId", "correlation_id", "text"),
-    ("fence", "fence", "json"),
-    ("requestId", "request_id", "text"),
-    ("tickId", "tick_id", "text"),
-    ("writerId", "writer_id", "text"),
-    ("site", "site", "text"),
-    ("writeAttempt", "write_attempt", "number"),
-)
-_LIFE = (
-    ("runId", "run_id", "text"),
-    ("status", "status", "text"),
-    ("createdAt", "created_at", "time"),
-    ("updatedAt", "updated_at", "time"),
-    ("startedAt", "started_at", "time"),
-    ("completedAt", "completed_at", "time"),
-)
-
-EVENT = Record(
-    "event",
-    {"record": "event"},
-    "position",
-    (
-        *_WRITE,
-        ("eventId", "event_id", "text"),
-        ("createdAt", "created_at", "time"),
-        ("occurredAt", "occurred_at", "time"),
-        ("specVersion", "spec_version", "number"),
-        ("resumeId", "resume_id", "text"),
-        ("eventData", "data", "json"),
-        ("dataSha256", "data_sha256", "text"),
-        ("position", "position", "number"),
-        ("commitSeq", "commit_seq", "number"),
-        ("tailAtCommit", "tail_at_commit", "text"),
-        ("prevHash", "prev_hash", "text"),
-        ("hash", "hash", "text"),
-    ),
-)
-REFUSAL = Record(
-    "refusal",
-    {"record": "refusal"},
-    "refusal_no",
-    (
-        *_WRITE,
-        ("tailAtRefusal", "tail_at_refusal", "text"),
-        ("code", "code", "text"),
-        ("reason", "reason", "text"),
-        ("expected", "expected", "text"),
-        ("actual", "actual", "text"),
-        ("at", "refused_at", "time"),
-    ),
-)
-RUN = Record(
-    "run",
-    {"record": "entity", "kind": "run"},
-    None,
-    (
-        *_LIFE,
-        ("workflowName", "workflow_name", "text"),
-        ("deploymentId", "deployment_id", "text"),
-        ("executionContext", "core_version", "core"),
-        ("specVersion", "spec_version", "number"),
-        ("errorCode", "error_code", "text"),
-    ),
-)
-ENTITY = Record(
-    "entity",
-    {"record": "entity"},
-    None,
-    (
-        *_LIFE,
-        ("kind", "kind", "text"),
-        ("correlationId", "correlation_id", "text"),
-        ("resumeAt", "resume_at", "time"),
-        ("retryAfter", "retry_after", "time"),
-        ("stepName", "step_name", "text"),
-        ("attempt", "attempt", "number"),
-        ("token", "token", "text"),
-        ("tokenRetentionUntil", "token_retention_until", "time"),
-    ),
-)
-HEAD = Record(
-    "run",
-    {"record": "head"},
-    None,
-    (
-        ("runId", "run_id", "text"),
-        ("tail", "tail", "tail"),
-        ("events", "version", "number"),
-        ("hash", "hash", "text"),
-    ),
-)
-
-ALL = (EVENT, REFUSAL, RUN, ENTITY, HEAD)
-"""Every kind of record, in the order of a log."""
-
-FIRST_MOMENT, LAST_MOMENT = -62_135_596_800_000, 253_402_300_799_999
-"""The years 1 to 9999 in milliseconds since 1970; a time beyond them cannot be written as one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -256,15 +136,16 @@ def require(name: str, schema: str | None, tables: Mapping[str, Collection[str]]
     if schema is None:
         raise InputError(
             name,
-            f"is no world of auditor: its table meta does not say so (schema = {SCHEMA}; `auditor schema world`)",
+            f"is no world of auditor: its table meta does not say so (schema = {WORLD_SCHEMA}; "
+            "`auditor schema world`)",
         )
-    if schema != SCHEMA:
+    if schema != WORLD_SCHEMA:
         known = schema.startswith("auditor.world/")
         raise InputError(
             name,
-            f"was written as {schema}, this auditor reads {SCHEMA}: pip install --upgrade workflow-auditor"
+            f"was written as {schema}, this auditor reads {WORLD_SCHEMA}: pip install --upgrade workflow-auditor"
             if known
-            else f"is no world of auditor: its table meta says {schema!r}, not {SCHEMA!r}",
+            else f"is no world of auditor: its table meta says {schema!r}, not {WORLD_SCHEMA!r}",
         )
     for table, columns in needed().items():
         if table not in tables:
@@ -287,5 +168,5 @@ def needed() -> dict[str, list[str]]:
 
 def opened(name: str, prefix: str, intake: Intake) -> dict[str, int]:
     """Open the export called `name`, with one source a table; the sources by table."""
-    export = intake.export(name, SCHEMA, RECORDS)
+    export = intake.export(name, WORLD_SCHEMA, RECORDS)
     return {table: intake.source(export, prefix + table) for table in dict.fromkeys(r.table for r in ALL)}

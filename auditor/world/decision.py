@@ -178,13 +178,14 @@ def _accepted(state: RunState, request: Request, now: int, draw: Draw) -> Accept
         messages += messages_of(event, effect.due)
     if run.status not in OPEN:
         messages = messages_of(events[-1], None)
+        entities.close_hooks()
     messages += [_asked(request.append.run_id, wake, now) for wake in request.append.wake]
     return Accepted(
         before=before.version,
         run=run,
         events=tuple(events),
         change=entities.change,
-        messages=tuple(messages),
+        messages=_merged(messages),
         remembered=_remembered(request, before.version, run.version),
     )
 
@@ -325,6 +326,16 @@ def _event(
             data_sha256=data_sha256,
         ),
     )
+
+
+def _merged(messages: list[Message]) -> tuple[Message, ...]:
+    """One message a key, due at the earliest of their times."""
+    merged: dict[str, Message] = {}
+    for message in messages:
+        known = merged.get(message.key)
+        if known is None or message.deliver_at < known.deliver_at:
+            merged[message.key] = message
+    return tuple(merged.values())
 
 
 def _asked(run_id: str, wake: Wake, now: int) -> Message:

@@ -34,6 +34,8 @@ _NEEDS = {
     EventType.STEP_CREATED: "stepName",
     EventType.HOOK_CREATED: "token",
 }
+_NAMES = ("workflowName", "deploymentId", "stepName", "errorCode", "executionContext")
+_LAST_NUMBER = 2**31 - 1
 _LAST_MOMENT = 253_402_300_799_999
 
 
@@ -85,10 +87,7 @@ class Request:
 
 def drafted(append: Append) -> Request:
     """The request, ready to be decided on. Raises InvalidEvent."""
-    _must_be_id("run id", append.run_id)
-    _must_be_id("writer id", append.writer.writer_id)
-    if append.idempotency_key is not None:
-        _must_be_id("idempotency key", append.idempotency_key)
+    _must_be_named(append)
     if append.fence is not None:
         _must_be_fence(append.fence)
     if not 1 <= len(append.events) <= MAX_EVENTS:
@@ -121,7 +120,13 @@ def _draft(event: NewEvent) -> Draft:
         _must_be_id("resume id", event.resume_id)
         if event_type is not EventType.HOOK_RECEIVED:
             raise InvalidEvent(f"a resume id names a delivery to a hook; {event_type} is none")
+    _must_be_number("time at which an event occurred", event.occurred_at, _LAST_MOMENT)
+    _must_be_number("spec version", event.spec_version, _LAST_NUMBER)
     data = {} if event.data is None else event.data
+    text = None if event.data is None else json_text(event.data)
+    for key in _NAMES:
+        if "\0" in str(data.get(key, "")):
+            raise InvalidEvent(f"{key} holds a character U+0000, which no name has")
     needed = _NEEDS.get(event_type)
     if needed is not None and not (isinstance(data.get(needed), str) and data[needed]):
         raise InvalidEvent(f"{event_type} needs {needed} in its data")
@@ -132,7 +137,7 @@ def _draft(event: NewEvent) -> Draft:
         move=move,
         correlation_id=event.correlation_id,
         data=data,
-        text=None if event.data is None else json_text(event.data),
+        text=text,
         resume_id=event.resume_id,
         occurred_at=event.occurred_at,
         spec_version=event.spec_version,
@@ -201,6 +206,34 @@ def json_text(data: Mapping[str, Any]) -> str:
     if size > MAX_DATA:
         raise InvalidEvent(f"the data of an event has {size} bytes; more than {MAX_DATA} belong into a stream")
     return text
+
+
+def _must_be_named(append: Append) -> None:
+    writer = append.writer
+    for what, name in (
+        ("run id", append.run_id),
+        ("writer id", writer.writer_id),
+        ("request id", append.request_id),
+    ):
+        _must_be_id(what, name)
+    for what, given in (
+        ("tick id", writer.tick_id),
+        ("site", writer.site),
+        ("idempotency key", append.idempotency_key),
+    ):
+        if given is not None:
+            _must_be_id(what, given)
+    _must_be_number("attempt of a writer", writer.attempt, _LAST_NUMBER)
+    _must_be_number("position to read on from", append.since, _LAST_MOMENT)
+    for wake in append.wake:
+        _must_be_id("key of a wake", wake.key)
+        _must_be_number("time of a wake", wake.at, _LAST_MOMENT)
+
+
+def _must_be_number(what: str, number: object, last: int) -> None:
+    whole = isinstance(number, int) and not isinstance(number, bool)
+    if number is not None and not (whole and 0 <= number <= last):  # type: ignore[operator]
+        raise InvalidEvent(f"the {what} is a whole number from 0 to {last}, not {str(number)[:40]!r}")
 
 
 def _must_be_id(what: str, text: object) -> None:

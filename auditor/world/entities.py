@@ -68,9 +68,14 @@ def stage_of(entity: Entity | None) -> Stage:
     """How far an entity has come. A stored hook does not say whether it was delivered to; no guard asks."""
     if entity is None:
         return Stage.ABSENT
-    if entity.status in _CLOSED:
+    if is_closed(entity):
         return Stage.CLOSED
     return Stage.ACTIVE if entity.started_at is not None else Stage.CREATED
+
+
+def is_closed(entity: Entity) -> bool:
+    """Whether an entity has come to its end."""
+    return entity.status in _CLOSED
 
 
 class Entities:
@@ -128,6 +133,14 @@ class Entities:
         if draft.event_type is EventType.HOOK_DISPOSED and entity.token is not None:
             self._free(entity.token)
         return Effect(draft.event_type, self._text(draft, entity), self._due(draft, entity))
+
+    def close_hooks(self) -> None:
+        """The run has ended: the hooks of this request hold no token any more, or never will."""
+        for rows in (self.change.created, self.change.updated):
+            for key, hook in rows.items():
+                if hook.kind == EntityKind.HOOK and hook.status == "open":
+                    rows[key] = hook._replace(status="disposed", completed_at=self._now)
+        self.change.granted.clear()
 
     def _guard(self, draft: Draft, move: Move, before: Entity | None, proven: bool) -> None:
         stage = stage_of(before)

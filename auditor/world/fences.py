@@ -10,6 +10,7 @@ Source: vercel/workflow #2113 (tail), #2266 (state_updated_at), and DESIGN secti
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass
 
 from auditor.errors import InvalidEvent
@@ -18,6 +19,7 @@ from auditor.model.rows import NONE
 
 _KINDS = {FenceKind.TAIL, FenceKind.AS_OF, FenceKind.STATE_UPDATED_AT, FenceKind.UNFENCED}
 _MAX_MS = 1 << 48
+_MOMENT = re.compile("[0-9]{1,15}")
 _encode = json.JSONEncoder(separators=(",", ":")).encode
 
 
@@ -95,10 +97,17 @@ def must_be_valid(fence: Fence) -> None:
     """Raise InvalidEvent unless a world can judge this fence."""
     if fence.kind not in _KINDS:
         raise InvalidEvent(f"this world judges no {fence.kind} fence; send the id of the last event (tail)")
+    if fence.reason is not None and not _is_text(fence.reason):
+        raise InvalidEvent("the reason of a fence is a text in Unicode")
     if fence.kind is FenceKind.UNFENCED:
         if not fence.reason:
             raise InvalidEvent("an append without a fence needs a reason: unfenced('a signal from outside')")
-    elif not fence.value:
-        raise InvalidEvent(f"a {fence.kind} fence needs a value")
-    elif fence.kind is not FenceKind.TAIL and not (fence.value.isdecimal() and int(fence.value) < _MAX_MS):
+    elif not fence.value or not isinstance(fence.value, str):
+        raise InvalidEvent(f"a {fence.kind} fence needs a value, a text")
+    elif fence.kind is not FenceKind.TAIL and not (_MOMENT.fullmatch(fence.value) and int(fence.value) < _MAX_MS):
         raise InvalidEvent(f"a {fence.kind} fence carries milliseconds since 1970, not {fence.value[:40]!r}")
+
+
+def _is_text(value: object) -> bool:
+    """Whether a value can be stored: half a surrogate pair cannot."""
+    return isinstance(value, str) and not any("\ud800" <= sign <= "\udfff" for sign in value)

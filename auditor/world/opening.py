@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import ModuleType
 from urllib.parse import urlsplit
 
 from auditor.errors import UsageError
@@ -20,7 +21,7 @@ async def create_world(url: str) -> None:
     if kind == "sqlite":
         sqlite_file.create(_path(url))
     elif kind == "postgresql":
-        raise NotImplementedError
+        await _postgres().create(url)
     else:
         raise UsageError(f"{url}: a world in memory lives inside one process; give {FORMS}")
 
@@ -32,7 +33,19 @@ async def open_world(url: str) -> BaseWorld:
         return MemoryWorld()
     if kind == "sqlite":
         return SqliteWorld(_path(url))
-    raise NotImplementedError
+    _postgres()
+    from auditor.world.postgres import PostgresWorld  # noqa: PLC0415 - an extra
+
+    return await PostgresWorld.open(url)
+
+
+def _postgres() -> ModuleType:
+    """The module that knows PostgreSQL. Raises UsageError if its extra is not installed."""
+    try:
+        from auditor.world.postgres import database  # noqa: PLC0415 - an extra
+    except ImportError as error:
+        raise UsageError(f"PostgreSQL needs psycopg ({error}): pip install 'workflow-auditor[postgres]'") from None
+    return database
 
 
 def _kind(url: str) -> str:

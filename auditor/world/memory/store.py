@@ -215,8 +215,10 @@ class MemoryWorld(BaseWorld):
     ) -> AsyncIterator[tuple[str, Sequence[tuple[Any, ...]]]]:
         """See `World.dump`."""
         logs = [self._logs[key] for key in sorted(self._logs) if run_id in (None, key)]
-        for table in tables:
-            yield table, list(self._rows(table, logs, run_id))
+        # All of it at once: between two batches others may append.
+        batches = [(table, list(self._rows(table, logs, run_id))) for table in tables]
+        for batch in batches:
+            yield batch
 
     def _rows(self, table: str, logs: list[_Log], run_id: str | None) -> Iterator[tuple[Any, ...]]:
         match table:
@@ -225,8 +227,9 @@ class MemoryWorld(BaseWorld):
             case "event":
                 yield from (event for log in logs for event in log.events)
             case "refusal":
-                numbered = enumerate(self._refusals, start=1)
-                yield from ((number, *row) for number, row in numbered if run_id in (None, row.run_id))
+                rows = [(number, *row) for number, row in enumerate(self._refusals, start=1)]
+                rows = [row for row in rows if run_id in (None, row[1])]
+                yield from sorted(rows, key=lambda row: (row[1], row[0]))
             case "entity":
                 yield from (log.entities[key] for log in logs for key in sorted(log.entities))
             case "message":

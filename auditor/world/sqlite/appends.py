@@ -36,7 +36,12 @@ SELECT_EVENTS = (
 _SELECT_ENTITY = f"SELECT {columns(Entity)} FROM entity WHERE run_id = ? AND kind = ? AND correlation_id = ?"
 _SELECT_RESUMED = f"SELECT {columns(Event)} FROM event WHERE run_id = ? AND resume_id = ?"
 _INSERT_EVENT, _INSERT_RUN = insert("event", Event), insert("run", Run)
-_INSERT_ENTITY, _INSERT_REFUSAL = insert("entity", Entity), insert("refusal", Refusal)
+_INSERT_ENTITY = insert("entity", Entity)
+# The key of this table is no rowid (BIGINT, for both stores), so SQLite does not number it by itself.
+_INSERT_REFUSAL = (
+    f"INSERT INTO refusal (refusal_no, {columns(Refusal)}) "
+    f"VALUES ((SELECT coalesce(max(refusal_no), 0) + 1 FROM refusal), {', '.join('?' * len(Refusal._fields))})"
+)
 _CHANGING_RUN = Run._fields[5:]
 _UPDATE_RUN = f"UPDATE run SET {', '.join(f'{name} = ?' for name in _CHANGING_RUN)} WHERE run_id = ?"
 _CHANGING_ENTITY = Entity._fields[3:]

@@ -1,0 +1,5 @@
+"""A world in PostgreSQL, for many machines."""
+
+from auditor.world.postgres.store import PostgresWorld
+
+__all__ = ["PostgresWorld"]

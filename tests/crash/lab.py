@@ -1,0 +1,106 @@
+"""A process in which it is safe to fork, and whose children may be killed at any moment.
+
+A child costs a few milliseconds, because everything is imported before the fork; and a fork is only safe where no
+other thread runs, which a process of pytest cannot promise. So a test names a function, and the function runs in
+a new process of its own: the laboratory. It must start no thread, so it never opens a world: its children do.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NoReturn
+
+TESTS = Path(__file__).parents[1]
+
+NO_THREADS = {"JE_ARROW_MALLOC_CONF": "background_thread:false"}
+"""What keeps our dependencies from starting threads when they are imported."""
+
+
+def laboratory(experiment: str, *, timeout: float = 120, **arguments: Any) -> Any:
+    """What the function `module:name` returns in a new process. Arguments and result travel as JSON."""
+    call = [sys.executable, "-m", "crash.lab", experiment, json.dumps(arguments)]
+    env = {**os.environ, **NO_THREADS, "PYTHONPATH": str(TESTS)}
+    process = subprocess.Popen(
+        call, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=env, start_new_session=True
+    )
+    try:
+        said, complaints = process.communicate(timeout=timeout)
+    finally:
+        _end(process)
+    assert process.returncode == 0, complaints
+    return json.loads(said.splitlines()[-1])
+
+
+def _end(process: subprocess.Popen[str]) -> None:
+    """Nobody is left behind: a child that outlived its laboratory would write to the world of the next test."""
+    try:
+        os.killpg(process.pid, signal.SIGKILL)
+    except ProcessLookupError:
+        pass
+    process.wait()
+
+
+def fork(body: Callable[[], object]) -> int:
+    """A child that does something and ends; its process id."""
+    pid = os.fork()
+    if pid == 0:
+        _live(body)
+    return pid
+
+
+def ended(pid: int) -> int:
+    """Wait for a child: its exit code, or minus the signal that ended it."""
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+
+
+def answer(body: Callable[[], object]) -> tuple[int, Any]:
+    """Let a child do something: how it ended, and what it returned (JSON) if it did."""
+    reading, writing = os.pipe()
+
+    def told() -> None:
+        os.close(reading)
+        with os.fdopen(writing, "w") as pipe:
+            json.dump(body(), pipe)
+
+    pid = fork(told)
+    os.close(writing)
+    with os.fdopen(reading) as pipe:
+        said = pipe.read()
+    code = ended(pid)
+    return code, json.loads(said) if code == 0 else None
+
+
+def _live(body: Callable[[], object]) -> NoReturn:
+    code = 1
+    try:
+        body()
+        code = 0
+    except BaseException:  # noqa: BLE001 - a child must not fall into the code of its parent
+        traceback.print_exc()
+    finally:
+        sys.stderr.flush()
+        os._exit(code)
+
+
+def die() -> NoReturn:
+    """End this process as `kill -9` does: no cleaning up, no last words."""
+    os.kill(os.getpid(), signal.SIGKILL)
+    raise AssertionError("nobody survives this")
+
+
+def main() -> None:
+    module, name = sys.argv[1].split(":")
+    arguments = json.loads(sys.argv[2])
+    print(json.dumps(getattr(importlib.import_module(module), name)(**arguments)))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,212 @@
+"""A process that writes: it starts runs, ticks them, executes their steps and signals their hooks, all at once.
+
+It behaves as a client has to: it says what it wants before it asks (`crash.journal`), sends again what was not
+answered under the same idempotency key or resume id, and decides again when it is told that the log has moved on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import secrets
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass, field
+
+from crash import flow
+from crash.journal import Intent, Journal
+
+from auditor.errors import FenceConflict, LeaseLost, Refused, StoreUnavailable
+from auditor.model.rows import Event
+from auditor.world import Appended, Delivery, Fence, MessageKind, NewEvent, Writer, new_run_id, tail, unfenced
+from auditor.world.base import BaseWorld
+
+T = flow.T
+OPEN_RUNS = 8
+"""Runs that one process starts before it waits for some of them to end."""
+
+LEASE_MS = 300
+POLL = 0.004
+TRIES = 5
+
+
+@dataclass
+class Client:
+    """One writer process, as the world sees it."""
+
+    world: BaseWorld
+    journal: Journal
+    name: str
+    chance: random.Random
+    started: set[str] = field(default_factory=set)
+    waiting_for_signals: list[str] = field(default_factory=list)
+
+    async def ask(self, run: str, events: Iterable[NewEvent], fence: Fence, key: str | None = None) -> Appended:
+        intent = Intent.of(f"req_{secrets.token_hex(10)}", run, events, fence, key)
+        self.journal.wants(intent)
+        return await self.send(intent)
+
+    async def send(self, intent: Intent) -> Appended:
+        """Send a request until it is answered. Raises Refused."""
+        while True:
+            try:
+                appended = await self.world.append(
+                    intent.run,
+                    intent.sent,
+                    intent.condition,
+                    writer=Writer(self.name),
+                    idempotency_key=intent.key,
+                    request_id=intent.request,
+                )
+            except StoreUnavailable:
+                await asyncio.sleep(POLL)
+            except Refused as refused:
+                self.journal.refused(intent.request, refused.code)
+                raise
+            else:
+                self.journal.done(intent.request, appended)
+                return appended
+
+    async def send_again(self, unanswered: Iterable[Intent]) -> None:
+        """What the process before this one did not live to be told."""
+        for intent in unanswered:
+            try:
+                await self.send(intent)
+            except Refused:
+                continue
+
+    async def start(self) -> None:
+        run = new_run_id()
+        self.started.add(run)
+        await self.ask(run, [flow.created()], tail(None), f"create {run}")
+
+    async def tick(self, run_id: str) -> None:
+        """Append what the log calls for until it calls for nothing; after a conflict, decide anew."""
+        snapshot = await self.world.events(run_id)
+        log = list(snapshot.events)
+        tries = 0
+        while batch := flow.decide(run_id, log, await self.world.now()):
+            try:
+                appended = await self.ask(run_id, batch, tail(log[-1].event_id), secrets.token_hex(8))
+            except FenceConflict as conflict:
+                tries += 1
+                if tries == TRIES:
+                    return
+                log += missing(conflict, log)
+            except Refused:
+                break
+            else:
+                log += appended.events
+        if log[-1].event_type == T.RUN_COMPLETED:
+            self.started.discard(run_id)
+        else:
+            self.waiting_for_signals.append(run_id)
+
+    async def execute(self, delivery: Delivery) -> None:
+        step = delivery.correlation_id
+        doing = unfenced("a step")
+        try:
+            await self.ask(delivery.run_id, [NewEvent(T.STEP_STARTED, step)], doing, f"lease {delivery.lease}")
+            outcome = NewEvent(T.STEP_COMPLETED, step, {"result": f"result of {step}"})
+            await self.ask(delivery.run_id, [outcome], doing, f"outcome of {step}")
+        except Refused:
+            # Somebody else had the message, too, and was faster.
+            return
+
+    async def signal(self, run_id: str) -> None:
+        event = NewEvent(T.HOOK_RECEIVED, flow.hook(run_id), {"payload": 1}, resume_id=secrets.token_hex(8))
+        try:
+            await self.ask(run_id, [event], unfenced("a signal from outside"))
+        except Refused:
+            return
+
+
+def missing(conflict: FenceConflict, log: list[Event]) -> list[Event]:
+    """The events that a conflict brings along: those behind the log that the writer had, without a gap."""
+    events = list(conflict.missing or ())
+    assert [event.position for event in events] == list(range(len(log) + 1, len(log) + 1 + len(events)))
+    assert events
+    assert events[-1].event_id == conflict.actual
+    return events
+
+
+Task = Callable[[Client], Awaitable[None]]
+
+
+async def starts(client: Client) -> None:
+    while True:
+        if len(client.started) < OPEN_RUNS:
+            await client.start()
+        await asyncio.sleep(client.chance.uniform(0, 4 * POLL))
+
+
+async def ticks(client: Client) -> None:
+    await _serve(client, MessageKind.RUN, lambda delivery: client.tick(delivery.run_id))
+
+
+async def steps(client: Client) -> None:
+    await _serve(client, MessageKind.STEP, client.execute)
+
+
+async def _serve(client: Client, kind: MessageKind, handle: Callable[[Delivery], Awaitable[None]]) -> None:
+    queue = client.world.queue
+    while True:
+        deliveries = await queue.receive([kind], limit=2, lease_ms=LEASE_MS)
+        for delivery in deliveries:
+            await handle(delivery)
+            try:
+                if client.chance.random() < 0.1:
+                    await queue.nack(delivery, delay_ms=5, memo="once more")
+                else:
+                    await queue.ack(delivery)
+            except LeaseLost:
+                continue
+            client.journal.gave_back(delivery.lease)
+        if not deliveries:
+            await asyncio.sleep(POLL)
+
+
+async def signals(client: Client) -> None:
+    while True:
+        if client.waiting_for_signals:
+            place = client.chance.randrange(len(client.waiting_for_signals))
+            await client.signal(client.waiting_for_signals.pop(place))
+        await asyncio.sleep(client.chance.uniform(0, 2 * POLL))
+
+
+async def intrudes(client: Client) -> None:
+    """Ticks a run that nobody asked it to: two replays of one run at once, which only the fence keeps apart."""
+    while True:
+        if client.waiting_for_signals:
+            await client.tick(client.chance.choice(client.waiting_for_signals))
+        await asyncio.sleep(client.chance.uniform(0, 4 * POLL))
+
+
+WORK: tuple[Task, ...] = (starts, ticks, ticks, steps, steps, signals, intrudes)
+"""Runs until the process is killed."""
+
+FINISH: tuple[Task, ...] = (ticks, ticks, steps, steps, signals)
+"""Brings every run to its end."""
+
+
+async def all_over(client: Client) -> None:
+    """Wait until no run is open; signal those that wait for a signal that nobody is left to send."""
+    while True:
+        open_runs = [*await client.world.runs("pending"), *await client.world.runs("running")]
+        if not open_runs:
+            return
+        for run in open_runs:
+            await client.signal(run.run_id)
+        await asyncio.sleep(0.05)
+
+
+async def work(client: Client, unanswered: Iterable[Intent], tasks: Iterable[Task], end: Task) -> None:
+    """Send again what was not answered, then do all tasks until `end` is reached."""
+    await client.send_again(unanswered)
+    running = [asyncio.ensure_future(task(client)) for task in tasks]
+    ending = asyncio.ensure_future(end(client))
+    done, left = await asyncio.wait([*running, ending], return_when=asyncio.FIRST_COMPLETED)
+    for task in left:
+        task.cancel()
+    await asyncio.gather(*left, return_exceptions=True)
+    for task in done:
+        task.result()
