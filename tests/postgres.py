@@ -13,7 +13,7 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -74,7 +74,7 @@ class Server:
 
 
 @contextmanager
-def server() -> Iterator[Server]:
+def server(settings: Mapping[str, str] = SETTINGS) -> Iterator[Server]:
     """A new server, stopped and removed at the end of the block."""
     programs = _programs()
     folder = Path(tempfile.mkdtemp(prefix="pg-"))  # not pytest's: the path of a socket has 107 characters at most
@@ -83,7 +83,7 @@ def server() -> Iterator[Server]:
         if user:
             shutil.chown(folder, user["user"], user["group"])
         _initialise(programs, folder, user)
-        with _started(programs, folder, user) as port:
+        with _started(programs, folder, user, settings) as port:
             yield Server(programs, folder, port)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
@@ -118,9 +118,9 @@ def _initialise(programs: Path, folder: Path, user: dict[str, Any]) -> None:
 
 
 @contextmanager
-def _started(programs: Path, folder: Path, user: dict[str, Any]) -> Iterator[int]:
+def _started(programs: Path, folder: Path, user: dict[str, Any], options: Mapping[str, str]) -> Iterator[int]:
     port = free_port()
-    settings = [part for name, value in SETTINGS.items() for part in ("-c", f"{name}={value}")]
+    settings = [part for name, value in options.items() for part in ("-c", f"{name}={value}")]
     call = [programs / "postgres", "-D", folder / "data", "-p", str(port), "-k", folder, *settings]
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen(call, stdout=log, stderr=log, cwd=folder, **user)

@@ -13,8 +13,9 @@ from auditor.cli.check import check
 from auditor.cli.explain import explain
 from auditor.cli.rules import rules
 from auditor.cli.schema import schema
-from auditor.errors import AuditorError
+from auditor.errors import AuditorError, Refused
 from auditor.model.judgement import ExitCode
+from auditor.report.text import plain
 
 INTERRUPTED = 128 + signal.SIGINT
 """The shell's code for a command that was stopped by Ctrl-C."""
@@ -22,8 +23,25 @@ INTERRUPTED = 128 + signal.SIGINT
 TERMINATED = 128 + signal.SIGTERM
 """The shell's code for a command that was told to end, as a cancelled CI job is."""
 
+REFUSED = 1
+"""A world refused a write, and says why."""
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 80})
+
+class _Commands(click.Group):
+    """The commands. `world` is imported when it is asked for, so the others start without it."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted([*super().list_commands(ctx), "world"])
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name == "world":
+            from auditor.cli.world import world  # noqa: PLC0415 - takes a third as long as all the others
+
+            return world
+        return super().get_command(ctx, cmd_name)
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 80})
 @click.version_option(__version__, prog_name="auditor")
 def cli() -> None:
     """Can I trust this event log?
@@ -47,6 +65,9 @@ def main() -> None:
         code = ExitCode.ERROR
     except click.Abort:
         code = INTERRUPTED
+    except Refused as refused:
+        click.echo(f"auditor: {refused.code}: {plain(refused)}", err=True)
+        code = REFUSED
     except AuditorError as error:
         click.echo(f"auditor: {error}", err=True)
         code = ExitCode.ERROR

@@ -31,6 +31,10 @@ class EventType(StrEnum):
     NOOP = "noop"
 
 
+TYPE_NAMES = {kind: kind.value for kind in EventType}
+"""Each type as plain text."""
+
+
 class EntityKind(StrEnum):
     """What a correlation id can name."""
 

@@ -20,11 +20,15 @@ from ulid import ULID
 ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 """Crockford base32, in order of value."""
 
+_PAIRS = [high + low for high in ALPHABET for low in ALPHABET]
+"""Ten bits of a number as two digits."""
+
 _BODY = re.compile(r"^(?:[a-z]+_)?([0-9A-Z]{26})$")
 _SLOT = re.compile(r"^0{10}\d{16}$")
 _TO_BASE_32 = str.maketrans(ALPHABET, "0123456789ABCDEFGHIJKLMNOPQRSTUV")
 """From Crockford's digits to those of Python's `int(text, 32)`."""
 _ULID = re.compile(rf"^[0-7][{ALPHABET}]{{25}}$")
+_TIMED = re.compile(rf"^(?:[a-z]+_)?([0-7][{ALPHABET}]{{25}})$")
 
 
 class IdScheme(StrEnum):
@@ -59,10 +63,10 @@ def slot(event_id: str) -> int | None:
 
 def milliseconds(identifier: str) -> int | None:
     """The time inside a ULID, in milliseconds since 1970 (UTC); None for slots and foreign ids."""
-    text = body(identifier)
-    if text is None or _SLOT.match(text) or not _ULID.match(text):
+    match = _TIMED.match(identifier)
+    if match is None or _SLOT.match(match.group(1)):
         return None
-    return int(text[:10].translate(_TO_BASE_32), 32)
+    return int(match.group(1)[:10].translate(_TO_BASE_32), 32)
 
 
 def ulid_floor(milliseconds: int) -> str:
@@ -73,6 +77,11 @@ def ulid_floor(milliseconds: int) -> str:
     if not 0 <= milliseconds < 1 << 48:
         raise ValueError(f"{milliseconds} ms does not fit into a ULID")
     return str(ULID(milliseconds.to_bytes(6, "big") + bytes(10)))
+
+
+def ulid(value: int) -> str:
+    """The 26 digits of a ULID, given as its 128 bits: 48 of time, 80 of randomness."""
+    return "".join([_PAIRS[value >> shift & 1023] for shift in range(120, -1, -10)])
 
 
 def slot_id(position: int) -> str:

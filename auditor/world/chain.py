@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from hashlib import sha256
 
-from ulid import ULID
+from auditor.model.ids import ulid
 
 _SEPARATOR = "\x1f"
 _RANDOM_BITS = 79
@@ -58,5 +58,5 @@ def event_ids(first_ms: int, draw: Callable[[int], int]) -> Iterator[str]:
     """
     value = first_ms << 80 | draw(_RANDOM_BITS)
     while True:
-        yield f"evnt_{ULID(value.to_bytes(16, 'big'))}"
+        yield f"evnt_{ulid(value)}"
         value += 1

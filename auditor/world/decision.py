@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from auditor.errors import (
     FenceConflict,
@@ -22,7 +23,7 @@ from auditor.errors import (
     Refused,
     RunTerminal,
 )
-from auditor.model.events import ROLE, EventType, FenceKind, WriteRole
+from auditor.model.events import ROLE, TYPE_NAMES, EventType, FenceKind, WriteRole
 from auditor.model.ids import milliseconds
 from auditor.model.rows import NONE, Entity, Event, Refusal, Run
 from auditor.world.chain import digest, event_ids, link
@@ -72,8 +73,7 @@ class RunState:
     resolved: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Accepted:
+class Accepted(NamedTuple):
     """What one append changes, to be committed whole. `before`: the version of the run that it was decided on."""
 
     before: int
@@ -288,15 +288,16 @@ def _event(
     fence = append.fence
     text = kind = value = None
     if fence is not None:
-        kind, value = fence.kind.value, fence.value
+        kind, value = str(fence.kind), fence.value
         text = fence.text((resolved or NONE) if fence.kind is FenceKind.AS_OF else None)
+    name = TYPE_NAMES[effect.event_type]
     spec_version = run.spec_version if draft.spec_version is None else draft.spec_version
     data_sha256 = None if effect.text is None else digest(effect.text)
     return Event(
         run_id=append.run_id,
         position=run.version + 1,
         event_id=event_id,
-        event_type=effect.event_type.value,
+        event_type=name,
         correlation_id=draft.correlation_id,
         created_at=now,
         occurred_at=draft.occurred_at,
@@ -317,7 +318,7 @@ def _event(
             prev_hash=run.hash,
             position=run.version + 1,
             event_id=event_id,
-            event_type=effect.event_type.value,
+            event_type=name,
             correlation_id=draft.correlation_id,
             created_at=now,
             spec_version=spec_version,

@@ -5,8 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from auditor.errors import InvalidEvent
 from auditor.model.events import EventType, FenceKind
@@ -35,12 +34,17 @@ _NEEDS = {
     EventType.HOOK_CREATED: "token",
 }
 _NAMES = ("workflowName", "deploymentId", "stepName", "errorCode", "executionContext")
+_MOMENTS = {
+    EventType.WAIT_CREATED: "resumeAt",
+    EventType.WAIT_COMPLETED: "resumeAt",
+    EventType.STEP_RETRYING: "retryAfter",
+    EventType.HOOK_CREATED: "tokenRetentionUntil",
+}
 _LAST_NUMBER = 2**31 - 1
 _LAST_MOMENT = 253_402_300_799_999
 
 
-@dataclass(frozen=True, slots=True)
-class Draft:
+class Draft(NamedTuple):
     """One event that can be decided on: its data as text, and what the world reads in it."""
 
     event_type: EventType
@@ -59,30 +63,19 @@ class Draft:
         return value if isinstance(value, str) else None
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
-    """An append whose events are drafts. `body` is the digest of what it says; None if no key asks for it."""
+class Request(NamedTuple):
+    """An append whose events are drafts.
+
+    `body` is the digest of what it says; None if no key asks for it. `tail` and `as_of` are the values of such a
+    fence, `resume_id` is that of its one event; None if it has none.
+    """
 
     append: Append
     drafts: tuple[Draft, ...]
     body: str | None
-
-    @property
-    def tail(self) -> str | None:
-        """The value of its `tail` fence, or None if it has none."""
-        fence = self.append.fence
-        return fence.value if fence is not None and fence.kind is FenceKind.TAIL else None
-
-    @property
-    def resume_id(self) -> str | None:
-        """The resume id of its one event, or None."""
-        return self.drafts[0].resume_id
-
-    @property
-    def as_of(self) -> int | None:
-        """The moment of its `as_of` fence, or None."""
-        fence = self.append.fence
-        return int(fence.value or 0) if fence is not None and fence.kind is FenceKind.AS_OF else None
+    tail: str | None
+    as_of: int | None
+    resume_id: str | None
 
 
 def drafted(append: Append) -> Request:
@@ -100,7 +93,15 @@ def drafted(append: Append) -> Request:
             raise InvalidEvent("run_created is the first event of a run; nothing can stand before it")
         if draft.resume_id is not None and len(drafts) > 1:
             raise InvalidEvent("an event with a resume id is an append of its own: it may be in the log already")
-    return Request(append, drafts, _body(append, drafts) if append.idempotency_key is not None else None)
+    kind, value = (None, None) if append.fence is None else (append.fence.kind, append.fence.value)
+    return Request(
+        append,
+        drafts,
+        body=None if append.idempotency_key is None else _body(append, drafts),
+        tail=value if kind is FenceKind.TAIL else None,
+        as_of=int(value or 0) if kind is FenceKind.AS_OF else None,
+        resume_id=drafts[0].resume_id,
+    )
 
 
 def _draft(event: NewEvent) -> Draft:
@@ -147,16 +148,10 @@ def _draft(event: NewEvent) -> Draft:
 
 def _moment(event_type: EventType, data: Mapping[str, Any]) -> int | None:
     """The time that an event carries for the world: when a wait is over, a step may be tried, a token is free."""
-    match event_type:
-        case EventType.WAIT_CREATED:
-            return milliseconds_of(data.get("resumeAt"), "resumeAt", needed=True)
-        case EventType.WAIT_COMPLETED:
-            return milliseconds_of(data.get("resumeAt"), "resumeAt")
-        case EventType.STEP_RETRYING:
-            return milliseconds_of(data.get("retryAfter"), "retryAfter")
-        case EventType.HOOK_CREATED:
-            return milliseconds_of(data.get("tokenRetentionUntil"), "tokenRetentionUntil")
-    return None
+    name = _MOMENTS.get(event_type)
+    if name is None:
+        return None
+    return milliseconds_of(data.get(name), name, needed=event_type is EventType.WAIT_CREATED)
 
 
 def milliseconds_of(value: object, name: str, *, needed: bool = False) -> int | None:
@@ -210,21 +205,18 @@ def json_text(data: Mapping[str, Any]) -> str:
 
 def _must_be_named(append: Append) -> None:
     writer = append.writer
-    for what, name in (
-        ("run id", append.run_id),
-        ("writer id", writer.writer_id),
-        ("request id", append.request_id),
-    ):
-        _must_be_id(what, name)
-    for what, given in (
-        ("tick id", writer.tick_id),
-        ("site", writer.site),
-        ("idempotency key", append.idempotency_key),
-    ):
-        if given is not None:
-            _must_be_id(what, given)
+    _must_be_id("run id", append.run_id)
+    _must_be_id("request id", append.request_id)
+    _must_be_id("writer id", writer.writer_id)
+    if writer.tick_id is not None:
+        _must_be_id("tick id", writer.tick_id)
+    if writer.site is not None:
+        _must_be_id("site", writer.site)
+    if append.idempotency_key is not None:
+        _must_be_id("idempotency key", append.idempotency_key)
     _must_be_number("attempt of a writer", writer.attempt, _LAST_NUMBER)
-    _must_be_number("position to read on from", append.since, _LAST_MOMENT)
+    if append.since is not None:
+        _must_be_number("position to read on from", append.since, _LAST_MOMENT)
     for wake in append.wake:
         _must_be_id("key of a wake", wake.key)
         _must_be_number("time of a wake", wake.at, _LAST_MOMENT)

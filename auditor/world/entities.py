@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from auditor.errors import Divergence, EntityConflict, NotFound, TooEarly
 from auditor.model.events import EntityKind, EventType
@@ -37,8 +38,7 @@ class Holder:
     correlation_id: str
 
 
-@dataclass(frozen=True, slots=True)
-class Effect:
+class Effect(NamedTuple):
     """What an event becomes in the log: its type and data, and when something is due because of it."""
 
     event_type: EventType
@@ -107,7 +107,9 @@ class Entities:
             if key is None:
                 continue
             entity = self._get(key)
-            if draft.event_type in (EventType.WAIT_CREATED, EventType.STEP_RETRYING):
+            if draft.event_type is EventType.STEP_RETRYING:
+                due[key] = draft.moment
+            elif draft.event_type is EventType.WAIT_CREATED:
                 due.setdefault(key, draft.moment)
             elif entity is not None and stage_of(entity) is not Stage.CLOSED:
                 due.setdefault(key, entity.retry_after if entity.resume_at is None else entity.resume_at)

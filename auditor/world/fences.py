@@ -9,9 +9,9 @@ Source: vercel/workflow #2113 (tail), #2266 (state_updated_at), and DESIGN secti
 
 from __future__ import annotations
 
-import json
 import re
 from dataclasses import dataclass
+from json.encoder import encode_basestring_ascii
 
 from auditor.errors import InvalidEvent
 from auditor.model.events import FenceKind
@@ -20,7 +20,10 @@ from auditor.model.rows import NONE
 _KINDS = {FenceKind.TAIL, FenceKind.AS_OF, FenceKind.STATE_UPDATED_AT, FenceKind.UNFENCED}
 _MAX_MS = 1 << 48
 _MOMENT = re.compile("[0-9]{1,15}")
-_encode = json.JSONEncoder(separators=(",", ":")).encode
+
+
+def _quoted(text: str | None) -> str:
+    return "null" if text is None else encode_basestring_ascii(text)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,12 +36,12 @@ class Fence:
 
     def text(self, resolved: str | None = None) -> str:
         """The JSON that the log keeps; `resolved` is the event id that the world took a weak fence to mean."""
-        parts: dict[str, str | None] = {"kind": self.kind.value, "value": self.value}
+        parts = [f'"kind":"{self.kind}"', f'"value":{_quoted(self.value)}']
         if resolved is not None:
-            parts["resolved"] = resolved
+            parts.append(f'"resolved":{_quoted(resolved)}')
         if self.reason is not None:
-            parts["reason"] = self.reason
-        return _encode(parts)
+            parts.append(f'"reason":{_quoted(self.reason)}')
+        return "{" + ",".join(parts) + "}"
 
 
 def tail(event_id: str | None) -> Fence:

@@ -69,8 +69,7 @@ class Wake:
     key: str = "wake"
 
 
-@dataclass(frozen=True, slots=True)
-class Append:
+class Append(NamedTuple):
     """One request to append: all of its events or none, at consecutive positions."""
 
     run_id: str
@@ -83,8 +82,7 @@ class Append:
     request_id: str
 
 
-@dataclass(frozen=True, slots=True)
-class Appended:
+class Appended(NamedTuple):
     """What an append came to.
 
     `repeated`: these events were in the log already (same idempotency key, or same resume id). `since` holds every
@@ -131,8 +129,7 @@ def after_tail(tail: str | None) -> int:
     return 0 if moment is None else moment + 1
 
 
-@dataclass(frozen=True, slots=True)
-class Message:
+class Message(NamedTuple):
     """A message as it is sent. `key` names it among the *waiting* messages of its run; times in ms since 1970."""
 
     kind: MessageKind

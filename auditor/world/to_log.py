@@ -1,4 +1,4 @@
-"""Rows of a world as records of auditor.log/v1: a line of JSON each.
+"""Rows of a world as records of auditor.log/v1: a line of JSON each, in printable ASCII.
 
 What the store holds is written as it is, also where it should not be there: a time that is none, data that is no
 JSON. The audit is to see it, and to reject the row by its line.
@@ -7,6 +7,7 @@ JSON. The audit is to see it, and to reject the row by its line.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from json.encoder import encode_basestring_ascii
 from typing import Any
@@ -47,6 +48,8 @@ OF_TABLE: dict[str, tuple[Record, ...]] = {
 
 _CREDENTIAL = "token"
 _HASHED = "tokenSha256"
+_BLANKS = str.maketrans("\n\r\t", "   ")
+_SPECIAL = re.compile("[^ -~]")
 _compact = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
 
 
@@ -60,7 +63,7 @@ class Lines:
         for name, column, holds in record.fields:
             key, encode = name, _ENCODE[holds]
             if not payloads and name == _CREDENTIAL:
-                key, encode = _HASHED, lambda token: _text(digest(str(token)))
+                key, encode = _HASHED, _hashed
             elif not payloads and name == "eventData":
                 encode = _without_payloads
             # Null is a value of a fence alone: its writer sent nothing.
@@ -101,8 +104,13 @@ def plain_data(text: object) -> str | None:
     if isinstance(context, dict) and _is_plain(core := context.get("workflowCoreVersion")):
         plain["executionContext"] = {"workflowCoreVersion": core}
     if data.get(_CREDENTIAL) is not None:
-        plain[_HASHED] = digest(str(data[_CREDENTIAL]))
+        plain[_HASHED] = token_digest(data[_CREDENTIAL])
     return _compact(plain)
+
+
+def token_digest(token: object) -> str:
+    """What stands for a token that is not exported."""
+    return digest(str(token))
 
 
 def _is_plain(value: object) -> bool:
@@ -143,10 +151,16 @@ def _time(value: object) -> str:
 def _json(value: object) -> str:
     if value is None:
         return "null"
-    if isinstance(value, str) and is_object(value):
-        # A line break inside JSON can only stand between its tokens.
-        return value.replace("\n", " ").replace("\r", " ")
-    return _text(value)
+    if not isinstance(value, str) or not is_object(value):
+        return _text(value)
+    if value.isascii() and value.isprintable():
+        return value
+    # White space that is no blank stands between the tokens of JSON; all else that is not printable, inside them.
+    return _SPECIAL.sub(lambda found: encode_basestring_ascii(found[0])[1:-1], value.translate(_BLANKS))
+
+
+def _hashed(token: object) -> str:
+    return f'"{token_digest(token)}"'
 
 
 def _without_payloads(value: object) -> str:

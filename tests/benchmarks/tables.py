@@ -27,9 +27,14 @@ def markdown(rows: Sequence[Row], events: int) -> str:
         f"{events:,} events, {dt.datetime.now(dt.UTC):%Y-%m-%d}, Python {platform.python_version()}, "
         f"DuckDB {metadata.version('duckdb')}, {os.cpu_count()} cores:",
         "",
-        "| what | target | measured (spread) | met? |",
-        "|---|---|---|---|",
+        table(rows),
     ]
+    return "\n".join(lines)
+
+
+def table(rows: Sequence[Row]) -> str:
+    """The table in Markdown."""
+    lines = ["| what | target | measured (spread) | met? |", "|---|---|---|---|"]
     return "\n".join(lines + ["| " + " | ".join(_cells(row)[:4]) + " |" for row in rows])
 
 
@@ -48,4 +53,4 @@ def profile(report: dict[str, Any], events: int) -> str:
 
 
 def _cells(row: Row) -> tuple[str, ...]:
-    return (row.what, f"<= {row.target:g}{row.unit}", row.measured, row.met, row.note)
+    return (row.what, f"<= {row.target:.3g}{row.unit}", row.measured, row.met, row.note)

@@ -94,6 +94,8 @@ class Campaign:
     points: list[str] = field(default_factory=list)
     aimed: Counter[str] = field(default_factory=Counter)
     met: Counter[str] = field(default_factory=Counter)
+    meant: Counter[str] = field(default_factory=Counter)
+    sent: int = 0
 
     def __post_init__(self) -> None:
         self.slots = [Slot(number, self.folder) for number in range(WRITERS)]
@@ -110,14 +112,15 @@ class Campaign:
         self.points = sorted(slot.history.points)
 
     def kill(self, count: int) -> None:
-        """Kill so many writers."""
-        while self.kills < count:
+        """Kill so many writers, and at every point at least one."""
+        while self.kills < count or (self.kills < 2 * count and len(self.aimed) < len(self.points)):
             for slot in self.slots:
                 self.start(slot, self.orders())
             before_all_die = self.kills + ALL_AT_ONCE - WRITERS
             while self.kills < before_all_die:
                 slot = self.next_death()
                 self.start(slot, self.orders())
+            time.sleep(self.chance.uniform(0, 0.06))
             for slot in self.slots:
                 os.kill(slot.pid, signal.SIGKILL)
             for slot in self.slots:
@@ -137,9 +140,13 @@ class Campaign:
             self.must_end_well(slot)
 
     def orders(self) -> Orders:
-        if self.kills % 2:
+        """Every other writer dies at a point: at the one where the fewest did so far."""
+        self.sent += 1
+        if self.sent % 2:
             return Orders()
-        return Orders(dies_at=self.points[self.kills // 2 % len(self.points)], after=self.chance.randrange(3))
+        point = min(self.points, key=lambda point: (self.aimed[point], self.meant[point]))
+        self.meant[point] += 1
+        return Orders(dies_at=point, after=self.chance.randrange(3))
 
     def start(self, slot: Slot, orders: Orders) -> None:
         unanswered = slot.unanswered()
@@ -220,3 +227,4 @@ def finish(url: str, folder: str) -> None:
     campaign = Campaign(url, Path(folder), random.Random(0))
     campaign.finish()
     campaign.must_hold()
+

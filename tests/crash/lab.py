@@ -8,6 +8,7 @@ a new process of its own: the laboratory. It must start no thread, so it never o
 from __future__ import annotations
 
 import importlib
+import io
 import json
 import os
 import signal
@@ -63,19 +64,23 @@ def ended(pid: int) -> int:
 
 def answer(body: Callable[[], object]) -> tuple[int, Any]:
     """Let a child do something: how it ended, and what it returned (JSON) if it did."""
-    reading, writing = os.pipe()
+    reading, writing = pipe()
 
     def told() -> None:
-        os.close(reading)
-        with os.fdopen(writing, "w") as pipe:
-            json.dump(body(), pipe)
+        writing.write(json.dumps(body()).encode())
 
     pid = fork(told)
-    os.close(writing)
-    with os.fdopen(reading) as pipe:
-        said = pipe.read()
+    writing.close()
+    with reading:
+        said = reading.read()
     code = ended(pid)
     return code, json.loads(said) if code == 0 else None
+
+
+def pipe() -> tuple[io.FileIO, io.FileIO]:
+    """From a child to us: the end to read and the end to write, which keeps nothing back."""
+    reading, writing = os.pipe()
+    return io.FileIO(reading), io.FileIO(writing, "w")
 
 
 def _live(body: Callable[[], object]) -> NoReturn:

@@ -1,7 +1,8 @@
 """Every point of a SQLite transaction, as the process that writes passes it.
 
 A point has a name: the kind of a statement and its table ("INSERT event"), as it begins to run, so that all before
-it is done and itself is not; and AFTER, once the commit has returned and nobody has been told yet.
+it is done and itself is not; BEGUN, once the lock is held; AFTER, once the commit has returned and nobody has been
+told yet. At LOCKING a writer may also be waiting for another one.
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ from typing import Any
 
 from auditor.world.sqlite import committer
 
+LOCKING = "BEGIN IMMEDIATE"
+BEGUN = "after BEGIN"
 AFTER = "after COMMIT"
 OUTSIDE = "between transactions"
 
@@ -34,16 +37,22 @@ class Watched:
     def __init__(self, con: sqlite3.Connection, passed: Passed) -> None:
         self._con = con
         self._passed = passed
-        con.set_trace_callback(lambda statement: passed(name_of(statement)))
+        con.set_trace_callback(self._begins)
 
     def execute(self, sql: str, *values: Any) -> sqlite3.Cursor:
         cursor = self._con.execute(sql, *values)
-        if sql == "COMMIT":
+        if sql == LOCKING:
+            self._passed(BEGUN)
+        elif sql == "COMMIT":
             self._passed(AFTER)
             self._passed(OUTSIDE)
         elif sql == "ROLLBACK":
             self._passed(OUTSIDE)
         return cursor
+
+    def _begins(self, statement: str) -> None:
+        if not statement.startswith("PRAGMA"):
+            self._passed(name_of(statement))
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._con, name)

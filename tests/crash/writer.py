@@ -21,8 +21,8 @@ from auditor.world import Appended, Delivery, Fence, MessageKind, NewEvent, Writ
 from auditor.world.base import BaseWorld
 
 T = flow.T
-OPEN_RUNS = 8
-"""Runs that one process starts before it waits for some of them to end."""
+OPEN_RUNS = 12
+"""Runs that are started before some of them have to end."""
 
 LEASE_MS = 300
 POLL = 0.004
@@ -37,7 +37,6 @@ class Client:
     journal: Journal
     name: str
     chance: random.Random
-    started: set[str] = field(default_factory=set)
     waiting_for_signals: list[str] = field(default_factory=list)
 
     async def ask(self, run: str, events: Iterable[NewEvent], fence: Fence, key: str | None = None) -> Appended:
@@ -76,7 +75,6 @@ class Client:
 
     async def start(self) -> None:
         run = new_run_id()
-        self.started.add(run)
         await self.ask(run, [flow.created()], tail(None), f"create {run}")
 
     async def tick(self, run_id: str) -> None:
@@ -96,9 +94,7 @@ class Client:
                 break
             else:
                 log += appended.events
-        if log[-1].event_type == T.RUN_COMPLETED:
-            self.started.discard(run_id)
-        else:
+        if log[-1].event_type != T.RUN_COMPLETED:
             self.waiting_for_signals.append(run_id)
 
     async def execute(self, delivery: Delivery) -> None:
@@ -134,7 +130,7 @@ Task = Callable[[Client], Awaitable[None]]
 
 async def starts(client: Client) -> None:
     while True:
-        if len(client.started) < OPEN_RUNS:
+        if len(await client.world.runs("running", limit=OPEN_RUNS)) < OPEN_RUNS:
             await client.start()
         await asyncio.sleep(client.chance.uniform(0, 4 * POLL))
 

@@ -20,6 +20,7 @@ T = EventType
 WRITER = Writer("writer-1", tick_id="tick-1", site="contract", attempt=2)
 UNFENCED = unfenced("a test")
 TOKEN = "key-of-a-door"  # noqa: S105 - opens nothing
+OTHER = "key-of-another"
 PAST = 1_000
 """A moment, in ms since 1970, that is over by every clock."""
 

@@ -153,10 +153,14 @@ class MemoryWorld(BaseWorld):
         """The end of a run: its hooks are closed, their tokens free, at once or after their retention."""
         now = log.run.updated_at
         for key, entity in log.entities.items():
-            if entity.kind != "hook" or entity.status != "open" or entity.token is None:
+            if entity.kind != "hook" or entity.token is None:
                 continue
-            log.entities[key] = entity._replace(status="disposed", updated_at=now, completed_at=now)
+            if entity.status == "open":
+                log.entities[key] = entity._replace(status="disposed", updated_at=now, completed_at=now)
+            # The decision has closed the hooks that the last batch touched; their tokens are still to be let go.
             holder = Holder(entity.run_id, entity.correlation_id)
+            if self._tokens.get(entity.token) != _Taken(holder):
+                continue
             if (entity.token_retention_until or 0) > now:
                 self._tokens[entity.token] = _Taken(holder, entity.token_retention_until)
             else:

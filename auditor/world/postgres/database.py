@@ -37,6 +37,18 @@ MIGRATIONS: tuple[Callable[[], str], ...] = (
 )
 """The steps from nothing to the tables of this version; `store_version` in `meta` is how many were made."""
 
+_SETTINGS = {
+    "search_path": "auditor",
+    # A server that acknowledges before it has written would lose what we call committed.
+    "synchronous_commit": "on",
+    # Every statement finds its few rows by an index. Plans are made while tables are small, and kept.
+    "plan_cache_mode": "force_generic_plan",
+    "enable_seqscan": "off",
+    "enable_hashjoin": "off",
+    "enable_mergejoin": "off",
+    "jit": "off",
+}
+
 LOST = (psycopg.OperationalError, psycopg.InterfaceError)
 """What psycopg raises when a connection breaks, and for a server that is not there."""
 
@@ -82,12 +94,11 @@ class Database:
         await self._pool.close()
 
     async def _configure(self, con: Connection) -> None:
-        # A server that acknowledges before it has written would lose what we call committed.
+        settings = _SETTINGS | {"statement_timeout": str(int(self._timeout * 1000))}
         await con.execute(
-            "SELECT set_config('search_path', 'auditor', FALSE), set_config('statement_timeout', %s, FALSE), "
-            "CASE current_setting('synchronous_commit') WHEN 'off' THEN "
-            "set_config('synchronous_commit', 'on', FALSE) END",
-            (str(int(self._timeout * 1000)),),
+            "SELECT set_config(name, value, FALSE) FROM unnest(%s::text[], %s::text[]) AS wanted (name, value) "
+            "WHERE name <> 'synchronous_commit' OR current_setting(name) = 'off'",
+            (list(settings), list(settings.values())),
         )
 
     def deadline(self) -> float:

@@ -36,6 +36,7 @@ REMEMBERED_ENTITIES = 1_000
 BATCH = 1_000
 """Rows in one batch of a dump."""
 
+_SELECT_RUN: LiteralString = f"SELECT {columns(Run)} FROM run WHERE run_id = %s"
 _DUMPS: dict[str, LiteralString] = {
     "run": f'SELECT {columns(Run)} FROM run {{where}} ORDER BY run_id COLLATE "C"',
     "event": f'SELECT {columns(Event)} FROM event {{where}} ORDER BY run_id COLLATE "C", "position"',
@@ -79,19 +80,19 @@ class _Clock:
     """The server's clock as this process knows it: never ahead of it, and behind it by a round trip at most."""
 
     def __init__(self) -> None:
-        self._offset: int | None = None
+        self._offset_us: int | None = None
 
     def learn(self, server_ms: int) -> None:
         """Take note of the time that the server had a moment ago."""
-        self._offset = server_ms - _uptime()
+        self._offset_us = server_ms * 1000 - _uptime_us()
 
     def now(self) -> int | None:
         """The server's time in ms since 1970, or None if it is not known yet."""
-        return None if self._offset is None else self._offset + _uptime()
+        return None if self._offset_us is None else (self._offset_us + _uptime_us()) // 1000
 
 
-def _uptime() -> int:
-    return time.monotonic_ns() // 1_000_000
+def _uptime_us() -> int:
+    return time.monotonic_ns() // 1000
 
 
 class PostgresWorld(BaseWorld):
@@ -219,13 +220,16 @@ class PostgresWorld(BaseWorld):
         """See `World.events`."""
 
         async def work(con: Connection) -> Snapshot:
-            # The run first: it can only be older than the events, and is cut to what they show.
-            async with con.transaction():
+            # Run and events of one moment, in one round trip.
+            async with con.pipeline(), con.transaction():
                 await con.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
-                run = await _one(con, run_id)
-                if run is None:
-                    raise NotFound(f"there is no run {run_id}", reason="no_such_run")
-                events = await reads.read(con, run_id, after, limit)
+                one = await con.execute(_SELECT_RUN, (run_id,))
+                many = await con.execute(reads.SELECT_EVENTS, (run_id, after, limit))
+            row = await one.fetchone()
+            if row is None:
+                raise NotFound(f"there is no run {run_id}", reason="no_such_run")
+            run = Run._make(row)
+            events = tuple(Event._make(event) for event in await many.fetchall())
             last = events[-1].position if events else after
             return Snapshot(run, after, events, last >= run.version)
 
@@ -233,7 +237,8 @@ class PostgresWorld(BaseWorld):
 
     async def run(self, run_id: str) -> Run | None:
         """See `World.run`."""
-        return await self._database.call(lambda con: _one(con, run_id))
+        rows = await self._rows(_SELECT_RUN, (run_id,))
+        return Run._make(rows[0]) if rows else None
 
     async def runs(self, status: str | None = None, after: str | None = None, limit: int = 100) -> list[Run]:
         """See `World.runs`."""
@@ -287,11 +292,6 @@ class PostgresWorld(BaseWorld):
         """Let go of all connections. What was acknowledged stays."""
         await self._committer.close()
         await self._database.close()
-
-
-async def _one(con: Connection, run_id: str) -> Run | None:
-    row = await (await con.execute(f"SELECT {columns(Run)} FROM run WHERE run_id = %s", (run_id,))).fetchone()
-    return None if row is None else Run._make(row)
 
 
 def _given_up(error: Exception | None) -> StoreUnavailable:

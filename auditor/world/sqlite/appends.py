@@ -49,7 +49,7 @@ _UPDATE_ENTITY = (
     f"UPDATE entity SET {', '.join(f'{name} = ?' for name in _CHANGING_ENTITY)} "
     "WHERE run_id = ? AND kind = ? AND correlation_id = ?"
 )
-SEND = (
+_SEND = (
     "INSERT INTO message (run_id, kind, correlation_id, key, state, ready_at) VALUES (?, ?, ?, ?, 'waiting', ?) "
     "ON CONFLICT (run_id, key) WHERE state = 'waiting' DO UPDATE SET ready_at = min(ready_at, excluded.ready_at)"
 )
@@ -144,8 +144,7 @@ def write(tx: Tx, accepted: Accepted) -> tuple[Event, ...]:
         )
     if accepted.ended:
         _release(con, run)
-    for message in accepted.messages:
-        send(con, message)
+    con.executemany(_SEND, map(_sent, accepted.messages))
     return events
 
 
@@ -179,8 +178,11 @@ def _release(con: sqlite3.Connection, run: Run) -> None:
 
 def send(con: sqlite3.Connection, message: Message) -> None:
     """Store one message."""
-    values = (message.run_id, message.kind.value, message.correlation_id, message.key, message.deliver_at)
-    con.execute(SEND, values)
+    con.execute(_SEND, _sent(message))
+
+
+def _sent(message: Message) -> tuple[str, str, str | None, str, int]:
+    return message.run_id, message.kind.value, message.correlation_id, message.key, message.deliver_at
 
 
 def _missing(con: sqlite3.Connection, run_id: str, expected: str) -> tuple[Event, ...] | None:

@@ -1,7 +1,7 @@
-"""Group commit: what is asked for while one commit is under way goes into the next one, together.
+"""Group commit: what is asked for in one turn of the event loop goes into one transaction.
 
-One thread owns the connection that writes. It takes all jobs that wait, runs them in one transaction and answers
-after the commit; one writer alone has a commit of its own, many share them.
+A transaction is short, and a thread of its own costs more than it: so it is made on the event loop, after all that
+is ready in this turn has asked. Only if another process holds the lock, a thread waits for it.
 """
 
 from __future__ import annotations
@@ -9,19 +9,22 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 import threading
+from collections import deque
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from queue import Empty, SimpleQueue
 from typing import Any, TypeVar
 
 from auditor.errors import StoreUnavailable, WorldError
-from auditor.world.sqlite.file import connect, meaning
+from auditor.world.sqlite.file import connect, is_locked, meaning
 
 T = TypeVar("T")
 
-MAX_GROUP = 256
-"""Jobs in one transaction."""
+MAX_GROUP = 64
+"""Jobs in one transaction: some ten milliseconds, in which the event loop does nothing else."""
+
+_NEXT = "UPDATE last_commit SET commit_seq = commit_seq + 1, at = max(at, ?) RETURNING commit_seq, at"
 
 
 @dataclass(slots=True)
@@ -36,7 +39,7 @@ class Tx:
 Work = Callable[[Tx], T]
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class _Job:
     work: Work[Any]
     loop: asyncio.AbstractEventLoop
@@ -45,18 +48,24 @@ class _Job:
     error: BaseException | None = None
 
 
+class _Locked(Exception):
+    """Another process holds the lock, and nobody has waited for it yet."""
+
+
 class Committer:
-    """The thread that writes to a file. `clock` gives ms since 1970."""
+    """The one connection of this process that writes to a file. `clock` gives ms since 1970."""
 
     def __init__(self, path: Path, busy_seconds: float, synchronous: str, clock: Callable[[], int]) -> None:
         self._name = str(path)
-        self._con = connect(path, busy_seconds)
+        self._busy_ms = int(busy_seconds * 1000)
+        self._con = connect(path, 0)
         self._con.execute(f"PRAGMA synchronous = {synchronous}")
         self._clock = clock
-        self._jobs: SimpleQueue[_Job | None] = SimpleQueue()
+        self._waiting: deque[_Job] = deque()
+        self._turn = threading.Lock()
+        self._thread = ThreadPoolExecutor(1, f"waits for {path.name}")
+        self._waits = False
         self._closed = False
-        self._thread = threading.Thread(target=self._run, name=f"commits to {path.name}", daemon=True)
-        self._thread.start()
 
     async def run(self, work: Work[T]) -> T:
         """Do some work in the next transaction; its result, or what it raised, once that is committed.
@@ -68,32 +77,58 @@ class Committer:
             raise StoreUnavailable(f"{self._name} was closed")
         loop = asyncio.get_running_loop()
         future: asyncio.Future[T] = loop.create_future()
-        self._jobs.put(_Job(work, loop, future))
+        self._waiting.append(_Job(work, loop, future))
+        loop.call_soon(self._commit_here)
         return await future
 
     def close(self) -> None:
         """Finish what was asked for, then let go of the file."""
-        if not self._closed:
-            self._closed = True
-            self._jobs.put(None)
-            self._thread.join()
+        if self._closed:
+            return
+        self._closed = True
+        self._thread.shutdown()
+        with self._turn:
+            self._set_busy_timeout(self._busy_ms)
+            while self._waiting:
+                self._commit(self._next_group())
             self._con.close()
 
-    def _run(self) -> None:
-        while (first := self._jobs.get()) is not None:
-            group, last = [first], False
-            while len(group) < MAX_GROUP:
-                try:
-                    job = self._jobs.get_nowait()
-                except Empty:
-                    break
-                if job is None:
-                    last = True
-                    break
-                group.append(job)
+    def _commit_here(self) -> None:
+        """Commit one group on the event loop that asked; if somebody is at it already, that one goes on."""
+        if not self._waiting or not self._turn.acquire(blocking=False):
+            return
+        group = self._next_group()
+        try:
             self._commit(group)
-            if last:
-                return
+        except _Locked:
+            # The turn stays taken until the thread has waited.
+            self._waiting.extendleft(reversed(group))
+            self._thread.submit(self._commit_there)
+            return
+        self._end_turn()
+
+    def _commit_there(self) -> None:
+        """Commit all that waits, in the thread that may be kept waiting."""
+        self._set_busy_timeout(self._busy_ms)
+        while self._waiting:
+            self._commit(self._next_group())
+        self._set_busy_timeout(0)
+        self._end_turn()
+
+    def _end_turn(self) -> None:
+        self._turn.release()
+        # What was asked for meanwhile found the turn taken.
+        if self._waiting:
+            loop = self._waiting[0].loop
+            if not loop.is_closed():
+                loop.call_soon_threadsafe(self._commit_here)
+
+    def _set_busy_timeout(self, milliseconds: int) -> None:
+        self._waits = milliseconds > 0
+        self._con.execute(f"PRAGMA busy_timeout = {milliseconds}")
+
+    def _next_group(self) -> list[_Job]:
+        return [self._waiting.popleft() for _ in range(min(len(self._waiting), MAX_GROUP))]
 
     def _commit(self, group: list[_Job]) -> None:
         left = list(group)
@@ -107,9 +142,9 @@ class Committer:
         con = self._con
         job = None
         try:
-            con.execute("BEGIN IMMEDIATE")
-            number, at = con.execute("SELECT commit_seq, at FROM last_commit").fetchone()
-            tx = Tx(con, max(self._clock(), at), number + 1)
+            self._begin()
+            number, now = con.execute(_NEXT, (self._clock(),)).fetchone()
+            tx = Tx(con, now, number)
             for job in group:
                 job.result = job.error = None
                 try:
@@ -117,8 +152,9 @@ class Committer:
                 except WorldError as answer:
                     job.error = answer
             job = None
-            con.execute("UPDATE last_commit SET commit_seq = ?, at = ?", (tx.commit_seq, tx.now))
             con.execute("COMMIT")
+        except _Locked:
+            raise
         except Exception as error:  # noqa: BLE001 - whatever it is, somebody waits for it
             if con.in_transaction:
                 con.execute("ROLLBACK")
@@ -127,15 +163,28 @@ class Committer:
                 failed.result, failed.error = None, told
         return job
 
+    def _begin(self) -> None:
+        try:
+            self._con.execute("BEGIN IMMEDIATE")
+        except sqlite3.OperationalError as error:
+            if is_locked(error) and not self._waits:
+                raise _Locked from None
+            raise
+
 
 def _answer(group: list[_Job]) -> None:
-    """Tell every caller, with one call to each event loop."""
+    """Tell every caller: at once on its own event loop, else by one call to each other loop."""
+    try:
+        here: asyncio.AbstractEventLoop | None = asyncio.get_running_loop()
+    except RuntimeError:
+        here = None
     loops: dict[asyncio.AbstractEventLoop, list[_Job]] = {}
     for job in group:
         loops.setdefault(job.loop, []).append(job)
     for loop, jobs in loops.items():
-        # A loop that is closed has nobody left who waits.
-        if not loop.is_closed():
+        if loop is here:
+            _resolve(jobs)
+        elif not loop.is_closed():  # one that is closed has nobody left who waits
             loop.call_soon_threadsafe(_resolve, jobs)
 
 

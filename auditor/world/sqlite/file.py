@@ -16,6 +16,13 @@ SCHEMA = "auditor.world/v1"
 BUSY_SECONDS = 30.0
 """How long a writer waits for the lock of another process."""
 
+CHECKPOINT_PAGES = 4_000
+"""Pages in the write-ahead log (16 MB) before they go into the file. An append changes some ten of them, mostly
+the same ones, and only their last version has to be moved."""
+
+CACHE_KIB = 32_768
+"""Memory of one connection for pages."""
+
 _OWN_TABLES = resources.files(__package__).joinpath("store.sql")
 
 MIGRATIONS: tuple[Callable[[], str], ...] = (
@@ -51,6 +58,8 @@ def connect(path: Path, busy_seconds: float, mode: str = "rw") -> sqlite3.Connec
         uri=True,
     )
     con.execute("PRAGMA trusted_schema = OFF")
+    con.execute(f"PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}")
+    con.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
     return con
 
 
@@ -119,10 +128,15 @@ def translated(name: str) -> Iterator[None]:
         raise meaning(name, error) from error
 
 
+def is_locked(error: sqlite3.Error) -> bool:
+    """Whether another process was in the way."""
+    return getattr(error, "sqlite_errorname", "").startswith(("SQLITE_BUSY", "SQLITE_LOCKED"))
+
+
 def meaning(name: str, error: sqlite3.Error) -> WorldError:
     """What an error of SQLite means for a caller. In none of these cases is anything of the write in the file."""
     code = getattr(error, "sqlite_errorname", "")
-    if code.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
+    if is_locked(error):
         return StoreBusy(f"{name} is locked by another process; nothing was written: try again")
     if code.startswith("SQLITE_FULL"):
         return StoreFull(f"{name}: the disk is full; nothing was written: make room and try again")
