@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import pwd
 import shutil
+import signal
 import socket
 import subprocess
 import tempfile
@@ -43,13 +44,57 @@ SETTINGS = {
 }
 
 
-@dataclass(frozen=True)
+@dataclass
 class Server:
-    """A running server. Its superuser is `owner`, who needs no password on the socket."""
+    """A server on loopback and a socket. Its superuser is `owner`, who needs no password on the socket."""
 
     programs: Path
     folder: Path
     port: int
+    user: dict[str, Any]
+    settings: Mapping[str, str]
+    process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Start the server on its data, and wait until it answers."""
+        settings = [part for name, value in self.settings.items() for part in ("-c", f"{name}={value}")]
+        call = [self.programs / "postgres", "-D", self.folder / "data", "-p", str(self.port), "-k", self.folder]
+        with (self.folder / "log").open("ab") as log:
+            self.process = subprocess.Popen(
+                [*call, *settings], stdout=log, stderr=log, cwd=self.folder, **self.user
+            )
+        self._await(self.process)
+
+    def stop(self, how: signal.Signals = signal.SIGINT) -> None:
+        """Stop the server: SIGINT ends its sessions, SIGQUIT drops everything as a crash does (`immediate`)."""
+        if self.process is not None:
+            self.process.send_signal(how)
+            self.process.wait(STARTS)
+            self.process = None
+
+    def _await(self, process: subprocess.Popen[bytes]) -> None:
+        ask = [
+            self.programs / "psql",
+            "-X",
+            "-h",
+            self.folder,
+            "-p",
+            str(self.port),
+            "-U",
+            OWNER,
+            "-d",
+            "postgres",
+        ]
+        deadline = time.monotonic() + STARTS
+        while (
+            subprocess.run([*ask, "-c", "SELECT 1"], check=False, capture_output=True, timeout=STARTS).returncode
+            != 0
+        ):
+            if process.poll() is not None or time.monotonic() > deadline:
+                pytest.fail(
+                    f"the PostgreSQL server did not start:\n{(self.folder / 'log').read_text()}", pytrace=False
+                )
+            time.sleep(0.1)
 
     def psql(self, sql: str, database: str = "postgres") -> str:
         """Run SQL as the superuser and return what it gave, unaligned; stops at the first error."""
@@ -83,8 +128,12 @@ def server(settings: Mapping[str, str] = SETTINGS) -> Iterator[Server]:
         if user:
             shutil.chown(folder, user["user"], user["group"])
         _initialise(programs, folder, user)
-        with _started(programs, folder, user, settings) as port:
-            yield Server(programs, folder, port)
+        running = Server(programs, folder, free_port(), user, settings)
+        running.start()
+        try:
+            yield running
+        finally:
+            running.stop()
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
@@ -115,34 +164,6 @@ def _initialise(programs: Path, folder: Path, user: dict[str, Any]) -> None:
     call += ["--no-locale", "--no-sync", "--auth-local", "trust", "--auth-host", "scram-sha-256"]
     done = subprocess.run(call, check=False, capture_output=True, text=True, timeout=STARTS, cwd=folder, **user)
     assert done.returncode == 0, done.stdout + done.stderr
-
-
-@contextmanager
-def _started(programs: Path, folder: Path, user: dict[str, Any], options: Mapping[str, str]) -> Iterator[int]:
-    port = free_port()
-    settings = [part for name, value in options.items() for part in ("-c", f"{name}={value}")]
-    call = [programs / "postgres", "-D", folder / "data", "-p", str(port), "-k", folder, *settings]
-    with (folder / "log").open("wb") as log:
-        process = subprocess.Popen(call, stdout=log, stderr=log, cwd=folder, **user)
-    try:
-        _await(process, programs, folder, port)
-        yield port
-    finally:
-        process.terminate()  # "smart": waits for sessions
-        try:
-            process.wait(1)
-        except subprocess.TimeoutExpired:
-            process.send_signal(2)  # "fast": ends them
-            process.wait(STARTS)
-
-
-def _await(process: subprocess.Popen[bytes], programs: Path, folder: Path, port: int) -> None:
-    ask = [programs / "psql", "-X", "-h", folder, "-p", str(port), "-U", OWNER, "-d", "postgres", "-c", "SELECT 1"]
-    deadline = time.monotonic() + STARTS
-    while subprocess.run(ask, check=False, capture_output=True, timeout=STARTS).returncode != 0:
-        if process.poll() is not None or time.monotonic() > deadline:
-            pytest.fail(f"the PostgreSQL server did not start:\n{(folder / 'log').read_text()}", pytrace=False)
-        time.sleep(0.1)
 
 
 def free_port() -> int:

@@ -33,7 +33,7 @@ _NEEDS = {
     EventType.STEP_CREATED: "stepName",
     EventType.HOOK_CREATED: "token",
 }
-_NAMES = ("workflowName", "deploymentId", "stepName", "errorCode", "executionContext")
+_NAMES = ("workflowName", "deploymentId", "stepName", "errorCode")
 _MOMENTS = {
     EventType.WAIT_CREATED: "resumeAt",
     EventType.WAIT_COMPLETED: "resumeAt",
@@ -105,9 +105,9 @@ def drafted(append: Append) -> Request:
 
 
 def _draft(event: NewEvent) -> Draft:
-    event_type = _TYPES.get(event.event_type)
+    event_type = _TYPES.get(event.event_type) if isinstance(event.event_type, str) else None
     if event_type is None:
-        raise InvalidEvent(f"there is no event type {str(event.event_type)[:40]!r}")
+        raise InvalidEvent(f"there is no event type {_shown(event.event_type)}")
     if event_type in _WORLD_ONLY:
         raise InvalidEvent(f"{event_type} is written by the world alone")
     move = move_of(event_type)
@@ -125,9 +125,8 @@ def _draft(event: NewEvent) -> Draft:
     _must_be_number("spec version", event.spec_version, _LAST_NUMBER)
     data = {} if event.data is None else event.data
     text = None if event.data is None else json_text(event.data)
-    for key in _NAMES:
-        if "\0" in str(data.get(key, "")):
-            raise InvalidEvent(f"{key} holds a character U+0000, which no name has")
+    if text is not None and "\\u0000" in text:
+        _must_be_names(data)
     needed = _NEEDS.get(event_type)
     if needed is not None and not (isinstance(data.get(needed), str) and data[needed]):
         raise InvalidEvent(f"{event_type} needs {needed} in its data")
@@ -169,7 +168,7 @@ def milliseconds_of(value: object, name: str, *, needed: bool = False) -> int | 
         else:
             moment = _since_1970(parsed if parsed.tzinfo else parsed.replace(tzinfo=dt.UTC))
     if moment is None or not 0 <= moment <= _LAST_MOMENT:
-        raise InvalidEvent(f"{name} must be a time in ISO 8601, or in ms since 1970, not {str(value)[:40]!r}")
+        raise InvalidEvent(f"{name} must be a time in ISO 8601, or in ms since 1970, not {_shown(value)}")
     return moment
 
 
@@ -203,6 +202,16 @@ def json_text(data: Mapping[str, Any]) -> str:
     return text
 
 
+def _must_be_names(data: Mapping[str, Any]) -> None:
+    """Raise InvalidEvent if a name that the world keeps has a character that no store can keep."""
+    context = data.get("executionContext")
+    names = [data.get(key) for key in _NAMES]
+    if isinstance(context, dict):
+        names.append(context.get("workflowCoreVersion"))
+    if any(isinstance(name, str) and "\0" in name for name in names):
+        raise InvalidEvent("a name in the data of an event holds the character U+0000")
+
+
 def _must_be_named(append: Append) -> None:
     writer = append.writer
     _must_be_id("run id", append.run_id)
@@ -225,12 +234,17 @@ def _must_be_named(append: Append) -> None:
 def _must_be_number(what: str, number: object, last: int) -> None:
     whole = isinstance(number, int) and not isinstance(number, bool)
     if number is not None and not (whole and 0 <= number <= last):  # type: ignore[operator]
-        raise InvalidEvent(f"the {what} is a whole number from 0 to {last}, not {str(number)[:40]!r}")
+        raise InvalidEvent(f"the {what} is a whole number from 0 to {last}, not {_shown(number)}")
 
 
 def _must_be_id(what: str, text: object) -> None:
     if not isinstance(text, str) or not 0 < len(text) <= MAX_ID or not text.isprintable():
-        raise InvalidEvent(f"a {what} is a text of 1 to {MAX_ID} printable characters, not {str(text)[:40]!r}")
+        raise InvalidEvent(f"a {what} is a text of 1 to {MAX_ID} printable characters, not {_shown(text)}")
+
+
+def _shown(value: object) -> str:
+    """A value in a message: a text from its beginning, of anything else what it is."""
+    return repr(value[:40]) if isinstance(value, str) else f"of the type {type(value).__name__}"
 
 
 def _must_be_fence(fence: Fence) -> None:

@@ -227,4 +227,3 @@ def finish(url: str, folder: str) -> None:
     campaign = Campaign(url, Path(folder), random.Random(0))
     campaign.finish()
     campaign.must_hold()
-

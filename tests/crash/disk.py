@@ -75,6 +75,10 @@ Before = Callable[[Did], int]
 """Sees each call before it happens; what it returns, if not OK, is the error code that SQLite gets instead."""
 
 
+_REGISTERED: list[object] = []
+"""SQLite keeps the addresses of our functions for as long as the process lives; so they must live as long."""
+
+
 def _library() -> Any:
     library = c.CDLL(getattr(_sqlite3, "__file__", None))
     if not hasattr(library, "sqlite3_vfs_find"):
@@ -92,6 +96,7 @@ class Disk:
         self._original: dict[int, _Methods] = {}
         self._suffix: dict[int, str] = {}
         self._kept: list[object] = []
+        _REGISTERED.append(self)
         self._register()
 
     def connect_through(self, *, pages_between_checkpoints: int) -> None:

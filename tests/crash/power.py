@@ -88,12 +88,15 @@ def survey(path: str, synchronous: str, losses: int, seed: int) -> dict[str, int
     start = {"": bytearray(world.read_bytes()), "-wal": bytearray()}
     happened = _worked(world, synchronous, seed)
     told = [place for place, what in enumerate(happened, 1) if isinstance(what, Told) and "done" in what.record]
-    moments = {*chance.sample(told, min(losses // 2, len(told))), *chance.sample(range(len(happened)), losses // 2)}
-    found = {"losses": 0, "lost": 0, "broken": 0, "syncs": 0, "checkpoints": 0}
+    moments = {
+        *chance.sample(told, min(losses // 2, len(told))),
+        *chance.sample(range(len(happened)), losses // 2),
+    }
+    found = {"losses": 0, "lost": 0, "broken": 0, "syncs": 0, "moved": 0}
     for what in happened:
-        if isinstance(what, Did) and what.call == "sync":
-            found["syncs"] += 1
-            found["checkpoints"] += what.suffix == ""
+        if isinstance(what, Did):
+            found["syncs"] += what.call == "sync"
+            found["moved"] += what.call == "write" and what.suffix == ""
     wanted = _learned(what for what in happened if isinstance(what, Told) and "wants" in what.record)
     for platters, history in _moments(start, happened, moments):
         found["losses"] += 1

@@ -53,7 +53,9 @@ class Scene:
 SCENES = {
     "a new run": Scene((), CREATED),
     "a batch": Scene((CREATED,), BATCH),
-    "a stale batch": Scene((CREATED, BATCH), (NewEvent(T.STEP_CREATED, "step_3", {"stepName": "bill"}),), stale=True),
+    "a stale batch": Scene(
+        (CREATED, BATCH), (NewEvent(T.STEP_CREATED, "step_3", {"stepName": "bill"}),), stale=True
+    ),
     "a signal": Scene(
         (CREATED, BATCH),
         (NewEvent(T.HOOK_RECEIVED, "hook_1", {"payload": 1}, resume_id="delivery 1"),),

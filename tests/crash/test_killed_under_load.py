@@ -21,7 +21,15 @@ from auditor import audit
 from auditor.model.judgement import Verdict
 from auditor.world import create_world
 
-NEVER_MISSING = {"BEGIN IMMEDIATE", "INSERT event", "INSERT entity", "INSERT message", "UPDATE run", "COMMIT", AFTER}
+NEVER_MISSING = {
+    "BEGIN IMMEDIATE",
+    "INSERT event",
+    "INSERT entity",
+    "INSERT message",
+    "UPDATE run",
+    "COMMIT",
+    AFTER,
+}
 
 
 def killed(folder: Path, kills: int, seed: int) -> Counter[str]:

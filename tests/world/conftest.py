@@ -16,7 +16,7 @@ from auditor.world.base import BaseWorld
 if TYPE_CHECKING:
     from postgres import Server
 
-STORES = ("memory", "sqlite")
+STORES = ("memory", "sqlite", "postgres")
 """Every store. Those in CLOCKS let a test set their clock."""
 
 CLOCKS = ("memory", "sqlite")

@@ -41,6 +41,11 @@ class Harness:
     world: BaseWorld
     clock: Clock | None
 
+    @property
+    def lag(self) -> int:
+        """How far a store may be behind its own clock, in ms: PostgreSQL's is known from the last round trip."""
+        return 0 if self.clock is not None else 50
+
     async def advance(self, ms: int) -> None:
         """Let time pass: at once where the clock is ours, else for real."""
         if self.clock is not None:

@@ -24,7 +24,7 @@ async def test_the_time_in_an_id_is_that_of_the_commit_for_a_writer_who_is_no_fa
 ) -> None:
     run = nowhere(harness.world)
     for sent in (created(), attribute(), attribute()):
-        before = await harness.later(0)
+        before = await harness.later(0) - harness.lag
         (event,) = (await run.append(sent)).events
         assert before <= (milliseconds(event.event_id) or 0) <= await harness.later(0)
         assert before <= event.created_at <= await harness.later(0)

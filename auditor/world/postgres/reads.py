@@ -80,13 +80,16 @@ async def load(
 
     `sent` is the version of the run on which the request was sent before, with an outcome that nobody knows.
     """
+    tokens = [str(draft.data["token"]) for draft in request.drafts if draft.event_type is EventType.HOOK_CREATED]
+    if tokens:
+        await con.execute("DELETE FROM token WHERE token = ANY(%s) AND until <= now_ms()", (tokens,))
     keys = {key for draft in request.drafts if (key := key_of(draft)) is not None}
     values = {
         "run_id": request.append.run_id,
         "keys": encode([{"kind": kind, "correlation_id": name} for kind, name in sorted(keys)]),
         "key": request.append.idempotency_key,
         "resume_id": request.resume_id,
-        "tokens": _tokens(request),
+        "tokens": tokens,
         "as_of": None if request.as_of is None else f"evnt_{ulid_floor(request.as_of)}",
         "sent": sent,
         "request_id": request.append.request_id,
@@ -104,10 +107,6 @@ async def load(
         resolved=resolved,
     )
     return state, int(now), (mine[0], mine[1]) if mine is not None and mine[0] is not None else None
-
-
-def _tokens(request: Request) -> list[str]:
-    return [str(draft.data["token"]) for draft in request.drafts if draft.event_type is EventType.HOOK_CREATED]
 
 
 def is_warm(request: Request, state: RunState) -> bool:

@@ -19,11 +19,14 @@ WHERE state <> 'dead' AND ready_at <= ? AND kind IN ({kinds})
 ORDER BY ready_at, message_id
 LIMIT ?
 """
+# The clock of the world never goes back, whatever that of the host does.
+_NOW = "max(?, (SELECT at FROM last_commit))"
+_ANY_READY = f"SELECT 1 FROM message WHERE state <> 'dead' AND ready_at <= {_NOW} LIMIT 1"
 _OWN = "SELECT run_id, key, attempt FROM message WHERE message_id = ? AND state = 'leased' AND lease = ?"
-_DEPTH = """
+_DEPTH = f"""
 SELECT
     count(*) FILTER (WHERE state = 'waiting'),
-    count(*) FILTER (WHERE state = 'waiting' AND ready_at <= ?),
+    count(*) FILTER (WHERE state = 'waiting' AND ready_at <= {_NOW}),
     count(*) FILTER (WHERE state = 'leased'),
     count(*) FILTER (WHERE state = 'dead')
 FROM message
@@ -50,8 +53,7 @@ class SqliteQueue:
     ) -> list[Delivery]:
         """See `Queue.receive`."""
         # A worker that polls an empty queue must not cost a commit.
-        due = await self.next_due()
-        if due is None or due > self._clock():
+        if not await self._read(_ANY_READY, (self._clock(),)):
             return []
         return await self._committer.run(lambda tx: self._receive(tx, kinds, limit, lease_ms))
 
