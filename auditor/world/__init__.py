@@ -1,16 +1,15 @@
 """A fenced-append world: an event store in which a decision made on a stale snapshot cannot be committed.
 
-    from auditor.world import NewEvent, Writer, open_world, tail
-
-    async with open_world("sqlite:///orders.db", create=True) as world:
-        created = await world.append(run_id, [NewEvent(EventType.RUN_CREATED, data={"workflowName": "order"})],
-                                     tail(None), writer=Writer("api-1"))
-        await world.append(run_id, decided, tail(created.tail), writer=Writer("worker-1"))
+    async with await open_world("sqlite:///orders.db") as world:
+        created = NewEvent(EventType.RUN_CREATED, data={"workflowName": "order"})
+        first = await world.append(run_id, [created], tail(None), writer=Writer("api-1"))
+        await world.append(run_id, decided, tail(first.tail), writer=Writer("worker-1"))
 
 Two writers that read the same log cannot both append to it under its tail: the second one is told what it has
 missed (`FenceConflict`), and decides again.
 """
 
+from auditor.model.events import EventType
 from auditor.world.fences import Fence, as_of, from_request, state_updated_at, tail, unfenced
 from auditor.world.opening import create_world, open_world
 from auditor.world.protocol import (
@@ -34,6 +33,7 @@ __all__ = [
     "Appended",
     "DeadLetter",
     "Delivery",
+    "EventType",
     "Fence",
     "Message",
     "MessageKind",
