@@ -72,6 +72,11 @@ class Server:
             self.process.wait(STARTS)
             self.process = None
 
+    def wait_until_ready(self) -> None:
+        """Wait until the server, which may be recovering, answers again."""
+        assert self.process is not None
+        self._await(self.process)
+
     def _await(self, process: subprocess.Popen[bytes]) -> None:
         ask = [
             self.programs / "psql",

@@ -21,7 +21,7 @@ from typing import Any
 from crash import lab, writer
 from crash.evidence import facts, judge
 from crash.journal import History, Intent, Journal, Reading, read
-from crash.points import OUTSIDE, watch
+from crash.points import OUTSIDE, watch, watch_statements
 
 from auditor.world import open_world
 
@@ -187,7 +187,8 @@ class Campaign:
 async def _live(url: str, slot: Slot, seed: int, unanswered: list[Intent], orders: Orders) -> None:
     journal = Journal(slot.path)
     seen: set[str] = set()
-    watch(_passing(slot.where, seen, orders))
+    watches = watch if url.startswith("sqlite:") else watch_statements
+    watches(_passing(slot.where, seen, orders))
     async with await open_world(url) as world:
         name = f"writer-{slot.number}-{slot.generation}"
         client = writer.Client(world, journal, name, random.Random(seed))
@@ -220,6 +221,23 @@ def kill_writers(url: str, folder: str, kills: int, seed: int) -> dict[str, Any]
     campaign.scout()
     campaign.kill(kills)
     return {"points": campaign.points, "aimed": campaign.aimed, "met": campaign.met}
+
+
+def work_until(url: str, folder: str, stop: str, seed: int) -> None:
+    """Let writers work that nobody kills, whatever happens to their store, until there is a file `stop`."""
+
+    async def stopped(_client: writer.Client) -> None:
+        while not Path(stop).exists():
+            await asyncio.sleep(0.02)
+
+    campaign = Campaign(url, Path(folder), random.Random(seed))
+    for slot in campaign.slots:
+        campaign.start(slot, Orders(end=stopped))
+    while not Path(stop).exists():
+        time.sleep(0.02)
+    for slot in campaign.slots:
+        campaign.must_end_well(slot)
+    campaign.must_hold()
 
 
 def finish(url: str, folder: str) -> None:

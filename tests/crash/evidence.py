@@ -6,12 +6,14 @@ import shutil
 import sqlite3
 import tempfile
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
+from typing import Any
 
+import psycopg
 from crash.journal import History, Intent
 from world.proofs import must_be_sound
 
@@ -42,8 +44,13 @@ def copied(path: Path) -> Iterator[Path]:
 
 
 def facts(url: str) -> Facts:
-    """The facts of a world that nobody has open."""
-    return in_sqlite(Path(url.removeprefix("sqlite:///")))
+    """The facts of a world that nobody writes to."""
+    if url.startswith("sqlite:"):
+        return in_sqlite(Path(url.removeprefix("sqlite:///")))
+    with psycopg.connect(url) as con:
+        con.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
+        con.execute("SET search_path = auditor")
+        return _read(lambda sql: con.execute(sql).fetchall())
 
 
 def in_sqlite(path: Path) -> Facts:
@@ -51,18 +58,22 @@ def in_sqlite(path: Path) -> Facts:
     with copied(path) as copy, closing(sqlite3.connect(copy)) as con:
         assert con.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
 
-        def rows(kind: type, table: str, order: str) -> list[tuple[object, ...]]:
-            names = ", ".join(f'"{name}"' for name in kind._fields)  # type: ignore[attr-defined]
-            return con.execute(f"SELECT {names} FROM {table} ORDER BY {order}").fetchall()
+        return _read(lambda sql: con.execute(sql).fetchall())
 
-        runs = [Run._make(row) for row in rows(Run, "run", "run_id")]
-        events = [Event._make(row) for row in rows(Event, "event", 'run_id, "position"')]
-        return Facts(
-            {run.run_id: run for run in runs},
-            {run_id: list(log) for run_id, log in groupby(events, lambda event: event.run_id)},
-            [Entity._make(row) for row in rows(Entity, "entity", "run_id, kind, correlation_id")],
-            con.execute("SELECT run_id, state, lease FROM message").fetchall(),
-        )
+
+def _read(query: Callable[[str], list[tuple[Any, ...]]]) -> Facts:
+    def rows(kind: type, table: str, order: str) -> list[tuple[Any, ...]]:
+        names = ", ".join(f'"{name}"' for name in kind._fields)  # type: ignore[attr-defined]
+        return query(f"SELECT {names} FROM {table} ORDER BY {order}")
+
+    runs = [Run._make(row) for row in rows(Run, "run", "run_id")]
+    events = [Event._make(row) for row in rows(Event, "event", 'run_id, "position"')]
+    return Facts(
+        {run.run_id: run for run in runs},
+        {run_id: list(log) for run_id, log in groupby(events, lambda event: event.run_id)},
+        [Entity._make(row) for row in rows(Entity, "entity", "run_id, kind, correlation_id")],
+        query("SELECT run_id, state, lease FROM message"),
+    )
 
 
 def judge(facts: Facts, history: History) -> None:

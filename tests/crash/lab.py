@@ -16,6 +16,7 @@ import subprocess
 import sys
 import traceback
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -42,10 +43,8 @@ def laboratory(experiment: str, *, timeout: float = 120, **arguments: Any) -> An
 
 def _end(process: subprocess.Popen[str]) -> None:
     """Nobody is left behind: a child that outlived its laboratory would write to the world of the next test."""
-    try:
+    with suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
-    except ProcessLookupError:
-        pass
     process.wait()
 
 

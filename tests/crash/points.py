@@ -1,24 +1,33 @@
-"""Every point of a SQLite transaction, as the process that writes passes it.
+"""Every point of an append, as the process that writes passes it.
 
 A point has a name: the kind of a statement and its table ("INSERT event"), as it begins to run, so that all before
 it is done and itself is not; BEGUN, once the lock is held; AFTER, once the commit has returned and nobody has been
 told yet. At LOCKING a writer may also be waiting for another one.
+
+PostgreSQL does all of that in one statement, of which a writer sees three points: it is not sent yet; it is sent
+and nobody has answered; it is answered and nobody has been told.
 """
 
 from __future__ import annotations
 
+import asyncio
 import re
 import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from auditor.world.postgres import committer as postgres_committer
 from auditor.world.sqlite import committer
 
 LOCKING = "BEGIN IMMEDIATE"
 BEGUN = "after BEGIN"
 AFTER = "after COMMIT"
 OUTSIDE = "between transactions"
+
+UNSENT = "before the statement"
+SENT = "statement sent"
+ANSWERED = "statement answered"
 
 Passed = Callable[[str], object]
 
@@ -59,7 +68,7 @@ class Watched:
 
 
 def watch(passed: Passed) -> None:
-    """From now on, the writer of every world that this process opens says each point that it comes to.
+    """From now on, the writer of every SQLite world that this process opens says each point that it comes to.
 
     `passed` is called in the thread that writes.
     """
@@ -69,3 +78,22 @@ def watch(passed: Passed) -> None:
         return Watched(connect(path, busy_seconds), passed)
 
     committer.connect = watched  # type: ignore[assignment]
+
+
+def watch_statements(passed: Passed) -> None:
+    """The same, of every PostgreSQL world."""
+    commit = postgres_committer.commit
+
+    async def watched(con: Any, group: Any) -> Any:
+        passed(UNSENT)
+        answer = asyncio.ensure_future(commit(con, group))
+        # The statement goes out in the first turns of its task, and the server needs longer than that to answer.
+        for _ in range(3):
+            await asyncio.sleep(0)
+        passed(SENT)
+        told = await answer
+        passed(ANSWERED)
+        passed(OUTSIDE)
+        return told
+
+    postgres_committer.commit = watched  # type: ignore[assignment]

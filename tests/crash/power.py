@@ -108,7 +108,7 @@ def survey(path: str, synchronous: str, losses: int, seed: int) -> dict[str, int
 
 
 def _worked(path: Path, synchronous: str, seed: int) -> list[Did | Told]:
-    """All that the disk did while a few runs were brought to their end, and what the writers were told meanwhile."""
+    """All that the disk did while a few runs were brought to their end, and what their writers were told."""
     happened: list[Did | Told] = []
 
     def before(did: Did) -> int:

@@ -163,7 +163,7 @@ def _dies(url: str, intent: Intent, number: int) -> str | None:
 
 
 def _sent_again(url: str, intent: Intent, history: History) -> History:
-    """What the one who sends the request again is told; it is told it twice, so the second time it is a repetition."""
+    """What the one who sends the request again is told; it is sent twice, the second time as a repetition."""
 
     async def request() -> dict[str, Any]:
         async with await open_world(url) as world:

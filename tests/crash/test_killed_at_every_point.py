@@ -1,6 +1,6 @@
 """A writer that is killed at any point of an append leaves the whole of it, or nothing.
 
-Sent again under the same idempotency key or resume id, it is in the log once, and with it the message that it owes.
+Sent again under the same idempotency key or resume id, it is in the log once, with the message that it owes.
 """
 
 from __future__ import annotations

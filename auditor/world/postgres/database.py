@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from importlib import resources
@@ -27,7 +28,11 @@ OLDEST_SERVER = 14
 TIMEOUT_SECONDS = 30.0
 """How long a call may take in all: waiting for a connection, for locks, and for a server that comes back."""
 
+GRACE_SECONDS = 1.0
+"""How much longer than the server to wait for its answer: it gives up by itself, if it still can."""
+
 _OWN_TABLES = resources.files(__package__).joinpath("store.sql")
+_PORTS = re.compile("[0-9,]*")
 _LOCK = 0x6175_6469_746F_7221
 """Of everyone who makes or changes the tables: one at a time."""
 
@@ -48,6 +53,8 @@ _SETTINGS = {
     "enable_mergejoin": "off",
     "jit": "off",
 }
+
+_KEEPALIVES = {"keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 3}
 
 LOST = (psycopg.OperationalError, psycopg.InterfaceError)
 """What psycopg raises when a connection breaks, and for a server that is not there."""
@@ -79,7 +86,7 @@ class Database:
             max_size=connections,
             timeout=timeout_seconds,
             reconnect_timeout=timeout_seconds,
-            kwargs={"autocommit": True, "application_name": "auditor world", "connect_timeout": 10},
+            kwargs={"autocommit": True, "application_name": "auditor world", "connect_timeout": 10, **_KEEPALIVES},
             configure=self._configure,
             open=False,
         )
@@ -166,10 +173,14 @@ class Database:
         Raises AGAIN as it is. Raises StoreUnavailable with `outcome_unknown` if the connection broke on the way.
         """
         try:
-            async with self._pool.connection() as con:
+            async with asyncio.timeout(self._timeout + GRACE_SECONDS), self._pool.connection() as con:
                 return await work(con)
         except AGAIN:
             raise
+        except TimeoutError as error:
+            raise StoreUnavailable(
+                f"{self.name} has not answered for {self._timeout + GRACE_SECONDS:g} s", outcome_unknown=True
+            ) from error
         except PoolTimeout as error:
             raise StoreUnavailable(
                 f"{self.name}: no connection within {self._timeout:g} s: is the server up, and are there enough?"
@@ -205,10 +216,20 @@ def shown(url: str) -> str:
     try:
         parts = conninfo_to_dict(url)
     except psycopg.ProgrammingError as error:
-        raise UsageError(f"this is no URL of a PostgreSQL server: {str(error).splitlines()[0]}") from None
+        # Behind the colon libpq repeats what it did not understand, which may be the password.
+        raise _no_url(str(error).partition(': "')[0]) from None
     host = str(parts.get("host", "localhost"))
+    if "@" in host or "@" in str(parts.get("dbname", "")) or not _PORTS.fullmatch(str(parts.get("port", ""))):
+        raise _no_url("the password does not end where it should")
     where = f":{parts['port']}" if "port" in parts else ""
     return f"postgresql://{host if not host.startswith('/') else ''}{where}/{parts.get('dbname', '')}"
+
+
+def _no_url(problem: str) -> UsageError:
+    return UsageError(
+        f"this is no URL of a PostgreSQL server ({problem}): postgresql://USER:PASSWORD@HOST:PORT/DATABASE. "
+        "In a password, write % as %25, @ as %40 and / as %2F; or leave it out and set PGPASSWORD"
+    )
 
 
 async def connect(url: str, name: str) -> Connection:

@@ -129,19 +129,23 @@ async def journal(con: Connection, rows: Sequence[Refusal]) -> None:
     await con.execute(_REFUSE, (encode([row._asdict() for row in rows]),))
 
 
-async def missing(con: Connection, refused: Refused, run_id: str, at_most: int) -> tuple[Event, ...] | None:
-    """The events behind the one that a fence names; None if it names none, or there are too many."""
+async def missing(con: Connection, refused: Refused, run: Run, at_most: int) -> tuple[Event, ...] | None:
+    """The events between the one that a fence names and the end of the run as it was judged.
+
+    None if it names none, or there are too many.
+    """
     known = 0
     if refused.expected != NONE:
         cursor = await con.execute(
-            'SELECT "position" FROM event WHERE run_id = %s AND event_id = %s', (run_id, refused.expected)
+            'SELECT "position" FROM event WHERE run_id = %s AND event_id = %s', (run.run_id, refused.expected)
         )
         row = await cursor.fetchone()
         if row is None:
             return None
         known = row[0]
-    events = await read(con, run_id, known, at_most + 1)
-    return None if len(events) > at_most else events
+    if run.version - known > at_most:
+        return None
+    return await read(con, run.run_id, known, run.version - known)
 
 
 async def read(con: Connection, run_id: str, after: int, limit: int | None = None) -> tuple[Event, ...]:

@@ -73,7 +73,8 @@ class _Known:
 
     def forget(self) -> None:
         self.run = None
-        self.entities.clear()
+        # Not cleared: the state that is being committed has them, and brings them back.
+        self.entities = {}
 
 
 class _Clock:
@@ -205,11 +206,10 @@ class PostgresWorld(BaseWorld):
 
     async def _journaled(self, state: RunState, request: Request, refused: Refused, now: int) -> Refused:
         """The refusal, written down, with what its writer has missed."""
-        run_id = request.append.run_id
 
         async def work(con: Connection) -> None:
             if isinstance(refused, FenceConflict) and state.run is not None:
-                refused.missing = await reads.missing(con, refused, run_id, MAX_MISSING)
+                refused.missing = await reads.missing(con, refused, state.run, MAX_MISSING)
             if rows := list(refusals(state, request, refused, now)):
                 await reads.journal(con, rows)
 

@@ -3,6 +3,8 @@
 
 CREATE SEQUENCE commit_number;
 CREATE SEQUENCE refusal_number OWNED BY refusal.refusal_no;
+SELECT setval('commit_number', coalesce(max(commit_seq), 0) + 1, FALSE) FROM event;
+SELECT setval('refusal_number', coalesce(max(refusal_no), 0) + 1, FALSE) FROM refusal;
 
 -- A repeated delivery to a hook is the first event again.
 CREATE UNIQUE INDEX event_resume ON event (run_id, resume_id) WHERE resume_id IS NOT NULL;
@@ -26,6 +28,9 @@ CREATE TABLE token (
     until BIGINT                        -- ms since 1970; null: until the hook is disposed or its run ends
 );
 CREATE INDEX token_of_run ON token (run_id);
+INSERT INTO token
+SELECT token, run_id, correlation_id, NULL FROM entity WHERE kind = 'hook' AND status = 'open' AND token IS NOT NULL
+ON CONFLICT DO NOTHING;
 
 CREATE TABLE message (
     message_id BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY,

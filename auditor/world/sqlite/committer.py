@@ -12,12 +12,13 @@ import threading
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
 from auditor.errors import StoreUnavailable, WorldError
-from auditor.world.sqlite.file import connect, is_locked, meaning
+from auditor.world.sqlite.file import connect, identity, is_locked, meaning, whole
 
 T = TypeVar("T")
 
@@ -49,7 +50,10 @@ class _Job:
 
 
 class _Locked(Exception):
-    """Another process holds the lock, and nobody has waited for it yet."""
+    """Another process holds the lock."""
+
+    def __init__(self, error: sqlite3.Error) -> None:
+        self.error = error
 
 
 class Committer:
@@ -57,14 +61,15 @@ class Committer:
 
     def __init__(self, path: Path, busy_seconds: float, synchronous: str, clock: Callable[[], int]) -> None:
         self._name = str(path)
+        self._path = path.absolute()
         self._busy_ms = int(busy_seconds * 1000)
         self._con = connect(path, 0)
         self._con.execute(f"PRAGMA synchronous = {synchronous}")
+        self._file = identity(self._path)
         self._clock = clock
         self._waiting: deque[_Job] = deque()
         self._turn = threading.Lock()
         self._thread = ThreadPoolExecutor(1, f"waits for {path.name}")
-        self._waits = False
         self._closed = False
 
     async def run(self, work: Work[T]) -> T:
@@ -88,9 +93,7 @@ class Committer:
         self._closed = True
         self._thread.shutdown()
         with self._turn:
-            self._set_busy_timeout(self._busy_ms)
-            while self._waiting:
-                self._commit(self._next_group())
+            self._commit_all()
             self._con.close()
 
     def _commit_here(self) -> None:
@@ -101,31 +104,41 @@ class Committer:
         try:
             self._commit(group)
         except _Locked:
-            # The turn stays taken until the thread has waited.
             self._waiting.extendleft(reversed(group))
-            self._thread.submit(self._commit_there)
+            try:
+                # The turn stays taken until the thread has waited.
+                self._thread.submit(self._commit_there)
+            except RuntimeError:
+                # The thread is gone: `close` waits for the turn, and then for the lock.
+                self._turn.release()
             return
         self._end_turn()
 
     def _commit_there(self) -> None:
         """Commit all that waits, in the thread that may be kept waiting."""
-        self._set_busy_timeout(self._busy_ms)
-        while self._waiting:
-            self._commit(self._next_group())
-        self._set_busy_timeout(0)
+        self._commit_all()
         self._end_turn()
+
+    def _commit_all(self) -> None:
+        self._con.execute(f"PRAGMA busy_timeout = {self._busy_ms}")
+        while self._waiting:
+            together = len(self._waiting)
+            group = self._next_group()
+            try:
+                self._commit(group)
+            except _Locked as locked:
+                # They all have waited by now: the next group must not wait as long again.
+                group += [self._waiting.popleft() for _ in range(together - len(group))]
+                for job in group:
+                    job.result, job.error = None, meaning(self._name, locked.error)
+                _answer(group)
+        self._con.execute("PRAGMA busy_timeout = 0")
 
     def _end_turn(self) -> None:
         self._turn.release()
-        # What was asked for meanwhile found the turn taken.
-        if self._waiting:
-            loop = self._waiting[0].loop
-            if not loop.is_closed():
-                loop.call_soon_threadsafe(self._commit_here)
-
-    def _set_busy_timeout(self, milliseconds: int) -> None:
-        self._waits = milliseconds > 0
-        self._con.execute(f"PRAGMA busy_timeout = {milliseconds}")
+        # What was asked for meanwhile found the turn taken. Some of their event loops may have ended since.
+        for loop in {job.loop for job in tuple(self._waiting)}:
+            _call(loop, self._commit_here)
 
     def _next_group(self) -> list[_Job]:
         return [self._waiting.popleft() for _ in range(min(len(self._waiting), MAX_GROUP))]
@@ -140,10 +153,10 @@ class Committer:
     def _attempt(self, group: list[_Job]) -> _Job | None:
         """Commit a group whole, or nothing of it. Returns the job that was in the way of the others."""
         con = self._con
-        job = None
+        job, committing = None, False
         try:
             self._begin()
-            number, now = con.execute(_NEXT, (self._clock(),)).fetchone()
+            number, now = whole(self._name, con.execute(_NEXT, (self._clock(),)).fetchone())
             tx = Tx(con, now, number)
             for job in group:
                 job.result = job.error = None
@@ -151,25 +164,33 @@ class Committer:
                     job.result = job.work(tx)
                 except WorldError as answer:
                     job.error = answer
-            job = None
+            job, committing = None, True
             con.execute("COMMIT")
         except _Locked:
             raise
         except Exception as error:  # noqa: BLE001 - whatever it is, somebody waits for it
-            if con.in_transaction:
-                con.execute("ROLLBACK")
-            told = meaning(self._name, error) if isinstance(error, sqlite3.Error) else error
+            self._undo()
+            told = meaning(self._name, error, committing) if isinstance(error, sqlite3.Error) else error
             for failed in [job] if job is not None else group:
                 failed.result, failed.error = None, told
         return job
 
     def _begin(self) -> None:
+        if identity(self._path) != self._file:
+            # SQLite would go on to write to a file that has no name any more.
+            raise StoreUnavailable(f"{self._name} was deleted, moved or replaced; nothing was written")
         try:
             self._con.execute("BEGIN IMMEDIATE")
         except sqlite3.OperationalError as error:
-            if is_locked(error) and not self._waits:
-                raise _Locked from None
+            if is_locked(error):
+                raise _Locked(error) from error
             raise
+
+    def _undo(self) -> None:
+        # It fails if the connection was closed, or if the disk fails again: the next group then fails, and undoes.
+        with suppress(sqlite3.Error):
+            if self._con.in_transaction:
+                self._con.execute("ROLLBACK")
 
 
 def _answer(group: list[_Job]) -> None:
@@ -184,8 +205,14 @@ def _answer(group: list[_Job]) -> None:
     for loop, jobs in loops.items():
         if loop is here:
             _resolve(jobs)
-        elif not loop.is_closed():  # one that is closed has nobody left who waits
-            loop.call_soon_threadsafe(_resolve, jobs)
+        else:
+            _call(loop, _resolve, jobs)
+
+
+def _call(loop: asyncio.AbstractEventLoop, call: Callable[..., None], *values: Any) -> None:
+    """Let an event loop call something. One that is closed, or closes right now, has nobody left who waits."""
+    with suppress(RuntimeError):
+        loop.call_soon_threadsafe(call, *values)
 
 
 def _resolve(jobs: list[_Job]) -> None:

@@ -128,13 +128,41 @@ def translated(name: str) -> Iterator[None]:
         raise meaning(name, error) from error
 
 
+def identity(path: Path) -> tuple[int, int] | None:
+    """Which file it is that has this name now; None if there is none."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
+
+
+def whole(name: str, last_commit: tuple[object, ...] | None) -> tuple[int, int]:
+    """Number and time of the last commit. Raises StoreUnavailable if SQLite did not see that they are damaged."""
+    match last_commit:
+        case (int(number), int(at)):
+            return number, at
+        case _:
+            raise _damaged(name, "it does not know its last commit")
+
+
+def _damaged(name: str, what: str) -> StoreUnavailable:
+    return StoreUnavailable(
+        f"{name} is damaged: {what}; `sqlite3 FILE .recover | sqlite3 NEW` saves what can still be read"
+    )
+
+
 def is_locked(error: sqlite3.Error) -> bool:
     """Whether another process was in the way."""
     return getattr(error, "sqlite_errorname", "").startswith(("SQLITE_BUSY", "SQLITE_LOCKED"))
 
 
-def meaning(name: str, error: sqlite3.Error) -> WorldError:
-    """What an error of SQLite means for a caller. In none of these cases is anything of the write in the file."""
+def meaning(name: str, error: sqlite3.Error, committing: bool = False) -> WorldError:
+    """What an error of SQLite means for a caller.
+
+    Nothing of the write is in the file; but a commit whose sync failed may lie in the write-ahead log, where a
+    process that recovers the file before the next write finds it.
+    """
     code = getattr(error, "sqlite_errorname", "")
     if is_locked(error):
         return StoreBusy(f"{name} is locked by another process; nothing was written: try again")
@@ -147,7 +175,5 @@ def meaning(name: str, error: sqlite3.Error) -> WorldError:
     if code.startswith("SQLITE_READONLY"):
         return StoreUnavailable(f"{name} may not be written to: {error}")
     if code.startswith("SQLITE_CORRUPT"):
-        return StoreUnavailable(
-            f"{name} is damaged: {error}; `sqlite3 FILE .recover | sqlite3 NEW` saves what can still be read"
-        )
-    return StoreUnavailable(f"{name} cannot be used now: {error} ({code})")
+        return _damaged(name, str(error))
+    return StoreUnavailable(f"{name} cannot be used now: {error} ({code})", outcome_unknown=committing)

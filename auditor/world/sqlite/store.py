@@ -127,8 +127,9 @@ class SqliteWorld(BaseWorld):
 
     async def now(self) -> int:
         """See `World.now`."""
-        rows = await self._read("SELECT at FROM last_commit", ())
-        return max(self._clock(), int(rows[0][0]))
+        rows = await self._read("SELECT commit_seq, at FROM last_commit", ())
+        _, at = file.whole(str(self._path), next(iter(rows), None))
+        return max(self._clock(), at)
 
     async def dump(
         self, tables: Sequence[str], run_id: str | None = None

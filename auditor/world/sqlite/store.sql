@@ -6,7 +6,7 @@ CREATE TABLE last_commit (
     commit_seq INTEGER NOT NULL,
     at INTEGER NOT NULL
 );
-INSERT INTO last_commit VALUES (1, 0, 0);
+INSERT INTO last_commit SELECT 1, coalesce(max(commit_seq), 0), coalesce(max(created_at), 0) FROM event;
 
 -- A repeated delivery to a hook is the first event again.
 CREATE UNIQUE INDEX event_resume ON event (run_id, resume_id) WHERE resume_id IS NOT NULL;
@@ -30,6 +30,8 @@ CREATE TABLE token (
     until INTEGER                       -- ms since 1970; null: until the hook is disposed or its run ends
 ) WITHOUT ROWID;
 CREATE INDEX token_of_run ON token (run_id);
+INSERT OR IGNORE INTO token
+SELECT token, run_id, correlation_id, NULL FROM entity WHERE kind = 'hook' AND status = 'open' AND token IS NOT NULL;
 
 CREATE TABLE message (
     message_id INTEGER PRIMARY KEY,
