@@ -26,7 +26,7 @@ HIDDEN = (
 )
 
 _FILE = c.c_void_p
-_OPEN = c.CFUNCTYPE(c.c_int, c.c_void_p, c.c_char_p, _FILE, c.c_int, c.c_void_p)
+_OPEN = c.CFUNCTYPE(c.c_int, c.c_void_p, c.c_void_p, _FILE, c.c_int, c.c_void_p)
 _WRITE = c.CFUNCTYPE(c.c_int, _FILE, c.c_void_p, c.c_int, c.c_int64)
 _TRUNCATE = c.CFUNCTYPE(c.c_int, _FILE, c.c_int64)
 _SYNC = c.CFUNCTYPE(c.c_int, _FILE, c.c_int)
@@ -129,9 +129,10 @@ class Disk:
             _SYNC(self._on_sync),
         )
 
-    def _open(self, opens: Any, vfs: int, name: bytes | None, file: int, flags: int, out: int) -> int:
+    def _open(self, opens: Any, vfs: int, name: int | None, file: int, flags: int, out: int) -> int:
+        # The pointer goes on as it came: SQLite keeps it, and what stands behind the name.
         code = int(opens(vfs, name, file, flags, out))
-        path = (name or b"").decode()
+        path = c.string_at(name).decode() if name else ""
         if code == OK and path.startswith(self._path):
             held = c.cast(file, c.POINTER(c.POINTER(_Methods)))
             self._original[file] = held[0].contents

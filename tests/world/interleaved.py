@@ -152,7 +152,7 @@ class Turns:
     """The scheduling points of a memory world: one writer at a time goes on, whichever the seed says."""
 
     def __init__(self, seed: int) -> None:
-        self._random = random.Random(seed)  # noqa: S311 - a seed must say it all
+        self._random = random.Random(seed)
         self._gates: list[asyncio.Future[None]] = []
         self._playing = False
 

@@ -139,15 +139,18 @@ class Run:
             for key, row in self.entities.items()
             if row["status"] not in CLOSED
         }
+        named: set[tuple[str, str]] = set()
         for event in events:
             key = event.event_type.split("_")[0], event.correlation_id or ""
             data = event.data or {}
             if event.event_type == "step_retrying":
                 due[key] = data.get("retryAfter")
-            elif event.event_type == "wait_created":
-                due.setdefault(key, data["resumeAt"])
+            elif event.event_type == "wait_created" and key not in named:
+                # Also of a wait that exists already: by its own words the request comes too early.
+                due[key] = data["resumeAt"]
             elif event.event_type in ("step_started", "wait_completed") and (due.get(key) or 0) > now:
                 raise No("TOO_EARLY")
+            named.add(key)
 
     def _one(self, event: NewEvent, now: int, proven: bool, fresh: set[str]) -> str:
         about, _, verb = event.event_type.partition("_")

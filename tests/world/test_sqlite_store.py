@@ -66,7 +66,7 @@ def alone(path: str, runs: list[str], name: str, start: Any = None) -> int:
     async def work() -> int:
         async with SqliteWorld(Path(path)) as world:
             if start is not None:
-                start.wait(30)
+                start.wait(20)
             return await insist(world, runs, name)
 
     return asyncio.run(work())
@@ -97,6 +97,19 @@ async def test_two_worlds_of_one_file_in_two_threads_lose_nothing(path: Path, ru
         writing = [threads.submit(alone, str(path), runs, name, start) for name in names]
         refused = [await asyncio.wrap_future(one) for one in writing]
     await nothing_is_lost(path, runs, names, sum(refused))
+
+
+async def test_a_file_that_others_open_and_close_can_be_opened(path: Path) -> None:
+    """Whoever comes while the last one lets go of the write-ahead log waits for it, and is not sent away."""
+
+    async def open_and_close() -> None:
+        for _ in range(30):
+            async with SqliteWorld(path) as world:
+                await begun(world)
+
+    with ThreadPoolExecutor(3) as threads:
+        for done in [threads.submit(lambda: asyncio.run(open_and_close())) for _ in range(3)]:
+            await asyncio.wrap_future(done)
 
 
 async def test_two_processes_lose_nothing(path: Path, runs: list[str]) -> None:

@@ -63,8 +63,10 @@ class Committer:
         self._name = str(path)
         self._path = path.absolute()
         self._busy_ms = int(busy_seconds * 1000)
-        self._con = connect(path, 0)
+        # Settings read the file, and somebody who opens or closes it just now is waited for.
+        self._con = connect(path, busy_seconds)
         self._con.execute(f"PRAGMA synchronous = {synchronous}")
+        self._con.execute("PRAGMA busy_timeout = 0")
         self._file = identity(self._path)
         self._clock = clock
         self._waiting: deque[_Job] = deque()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from importlib import resources
 from pathlib import Path
 
@@ -34,7 +34,7 @@ MIGRATIONS: tuple[Callable[[], str], ...] = (
 
 def create(path: Path) -> None:
     """Make a new world. Raises NotAWorld if something is there already."""
-    if path.exists() and path.stat().st_size > 0:
+    if path.exists() and path.stat().st_size > 0 and not _has_no_tables(path):
         raise NotAWorld(f"{path} exists already; `auditor world stats` says what it is")
     if not path.parent.is_dir():
         raise NotAWorld(f"{path}: the folder {path.parent} does not exist")
@@ -45,6 +45,15 @@ def create(path: Path) -> None:
             migrate(con, str(path), new=True)
         finally:
             con.close()
+
+
+def _has_no_tables(path: Path) -> bool:
+    """Whether a process died there that was making a world."""
+    try:
+        with closing(connect(path, BUSY_SECONDS)) as con:
+            return con.execute("SELECT NOT EXISTS (SELECT 1 FROM sqlite_master)").fetchone() == (1,)
+    except sqlite3.Error:
+        return False
 
 
 def connect(path: Path, busy_seconds: float, mode: str = "rw") -> sqlite3.Connection:
