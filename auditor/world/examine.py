@@ -186,7 +186,7 @@ class Examination:
             case FenceKind.AS_OF:
                 if fence.get("resolved") != tail:
                     because = f"its as_of fence was resolved to {fence.get('resolved')}"
-                elif _moment(value) <= (milliseconds(tail) or 0):
+                elif tail != NONE and _moment(value) <= (milliseconds(tail) or 0):
                     because = f"its as_of fence of {value} does not reach that far"
             case FenceKind.STATE_UPDATED_AT:
                 if _moment(value) < batch.marker:

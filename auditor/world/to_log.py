@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import lru_cache
 from json.encoder import encode_basestring_ascii
 from typing import Any
 
@@ -124,7 +125,7 @@ def is_object(text: object) -> bool:
 
 def _parsed(text: object) -> dict[str, Any] | None:
     try:
-        value = json.loads(text, parse_constant=_refused) if isinstance(text, str) else None
+        value = _decode(text) if isinstance(text, str) else None
     except (ValueError, RecursionError):
         return None
     return value if isinstance(value, dict) else None
@@ -132,6 +133,9 @@ def _parsed(text: object) -> dict[str, Any] | None:
 
 def _refused(constant: str) -> None:
     raise ValueError(f"{constant} is no JSON")
+
+
+_decode = json.JSONDecoder(parse_constant=_refused).decode
 
 
 def _text(value: object) -> str:
@@ -144,8 +148,14 @@ def _number(value: object) -> str:
 
 def _time(value: object) -> str:
     if type(value) is int and FIRST_MOMENT <= value <= LAST_MOMENT:
-        return f'"{iso(value)}"'
+        return _moment(value)
     return _text(value)
+
+
+@lru_cache(1024)
+def _moment(milliseconds: int) -> str:
+    # The events of a batch share it, and so do the entities that they change.
+    return f'"{iso(milliseconds)}"'
 
 
 def _json(value: object) -> str:

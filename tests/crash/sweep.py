@@ -1,5 +1,8 @@
 """One request, and a process that dies at its first point, its second, and so on until one survives.
 
+A point is a statement; or a byte of the write-ahead log in the middle of its commit; or a page of the file in the
+middle of the checkpoint behind it. At the last two the kernel ends the process in the midst of a write.
+
 After each death another process sends the same request again, as a client does that was not answered. Every death
 has a run of its own in one world. Runs in a `crash.lab.laboratory`.
 """
@@ -7,6 +10,7 @@ has a run of its own in one world. Runs in a `crash.lab.laboratory`.
 from __future__ import annotations
 
 import asyncio
+import resource
 import signal
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import asdict, dataclass
@@ -16,7 +20,7 @@ from typing import Any
 from crash import flow, lab
 from crash.evidence import facts, judge, whole_or_absent
 from crash.journal import History, Intent, Journal, read
-from crash.points import OUTSIDE, watch
+from crash.points import AFTER, BEGUN, OUTSIDE, watch
 
 from auditor.errors import Refused
 from auditor.world import NewEvent, Writer, new_run_id, open_world, tail, unfenced
@@ -25,6 +29,10 @@ from auditor.world.base import BaseWorld
 T = flow.T
 MANY = 60
 """More deaths than any request has points."""
+
+SOME_BYTES = 2_753
+SOME_PAGES = 3 * 4_096 + 100
+"""From one death to the next: three in every two pages of the log, and one in every three pages of the file."""
 
 PAST = 1_000
 KEY = "the key"
@@ -68,7 +76,7 @@ SCENES = {
 }
 
 
-def deaths(url: str, folder: str, scene: str) -> list[dict[str, Any]]:
+def deaths(url: str, folder: str, scene: str, at: str = "statement") -> list[dict[str, Any]]:
     """Where each writer of the scene died, whether its events are there, and what the next one was told."""
     told = []
     code, intents = lab.answer(lambda: asyncio.run(_prepared(url, Path(folder), SCENES[scene])))
@@ -76,7 +84,7 @@ def deaths(url: str, folder: str, scene: str) -> list[dict[str, Any]]:
     history = read(Path(folder))
     for intent in (Intent(**intent) for intent in intents):
         history.intents[intent.request] = intent
-        point = _dies(url, intent, len(told))
+        point = DIES_AT[at](len(told), lambda intent=intent: _asked(url, intent))
         there = whole_or_absent(facts(url), intent)
         history = _sent_again(url, intent, history)
         judge(facts(url), history)
@@ -151,15 +159,44 @@ def die_at(number: int, work: Callable[[], Awaitable[object]]) -> str | None:
     return point or None
 
 
-def _dies(url: str, intent: Intent, number: int) -> str | None:
-    async def request() -> None:
-        async with await open_world(url) as world:
-            try:
-                await _append(world, intent)
-            except Refused:
-                return
+def die_writing(number: int, work: Callable[[], Awaitable[object]]) -> str | None:
+    """Likewise, but in the middle of the commit: at a byte of the write-ahead log, which was empty before."""
+    return _die_at_size(number * SOME_BYTES, work, BEGUN, AFTER)
 
-    return die_at(number, request)
+
+def die_moving(number: int, work: Callable[[], Awaitable[object]]) -> str | None:
+    """Likewise, but after the commit: at a page of the file, when what is in the log is moved there."""
+    return _die_at_size(number * SOME_PAGES, work, AFTER, None)
+
+
+def _die_at_size(size: int, work: Callable[[], Awaitable[object]], since: str, until: str | None) -> str | None:
+    """Let a child do some work, and end it when it makes a file longer than this between two points."""
+
+    def passed(point: str) -> None:
+        _, most = resource.getrlimit(resource.RLIMIT_FSIZE)
+        if point in (since, until):
+            resource.setrlimit(resource.RLIMIT_FSIZE, (size if point == since else most, most))
+
+    def live() -> None:
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+        signal.signal(signal.SIGXFSZ, signal.SIG_DFL)
+        watch(passed)
+        asyncio.run(work())
+
+    code = lab.ended(lab.fork(live))
+    assert code in (0, -signal.SIGXFSZ)
+    return f"byte {size}" if code else None
+
+
+DIES_AT = {"statement": die_at, "byte": die_writing, "page": die_moving}
+
+
+async def _asked(url: str, intent: Intent) -> None:
+    async with await open_world(url) as world:
+        try:
+            await _append(world, intent)
+        except Refused:
+            return
 
 
 def _sent_again(url: str, intent: Intent, history: History) -> History:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import tempfile
 from collections import Counter
 from collections.abc import Awaitable
 from itertools import groupby
@@ -209,7 +210,9 @@ async def test_a_file_that_may_only_be_read_takes_no_append(path: Path) -> None:
         await begun(world)
         for file in path.parent.glob("world.db*"):
             file.chmod(0o444)
-        for folder in (path.parent, *path.parents[1:3]):
+        for folder in path.parents:
+            if folder == Path(tempfile.gettempdir()):
+                break
             folder.chmod(0o755)
         assert laboratory("crash.faulty:not_ours", path=str(path)) == ["StoreUnavailable", "list"]
         await begun(world)

@@ -284,7 +284,7 @@ def test_no_damage_to_a_log_crashes_an_audit(tmp_path: Path, capfd: pytest.Captu
     sources = originals(tmp_path)
     started, seed, done = time.monotonic(), int(SEED or time.time_ns() % 10**9), 0
     while done == 0 or (SEED is None and time.monotonic() - started < SECONDS):
-        rng = random.Random(seed)  # noqa: S311 - reproducible, not secret
+        rng = random.Random(seed)
         folder = tmp_path / str(seed)
         folder.mkdir()
         path = damaged(rng, sources, folder)

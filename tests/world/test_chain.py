@@ -37,7 +37,7 @@ async def every_shape(world: BaseWorld) -> tuple[Event, ...]:
     await run.append(step(T.STEP_STARTED), fence=as_of((await run.read()).as_of))
     await run.append(wait(T.WAIT_CREATED), fence=state_updated_at((await run.read()).as_of))
     await run.append(wait(T.WAIT_COMPLETED))
-    await run.append(hook(T.HOOK_CREATED, "hook_2", token="x"))  # noqa: S106 - opens nothing
+    await run.append(hook(T.HOOK_CREATED, "hook_2", token="x"))
     await run.append(delivery("hook_2", resume_id="resume"))
     await run.append(COMPLETED, fence=await run.tail())
     return await run.log()

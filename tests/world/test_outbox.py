@@ -43,7 +43,7 @@ SENDS = [
     (step(T.STEP_RETRYING), [(STEP, "step:step_1", "step_1")]),
     (step(T.STEP_COMPLETED), [(RUN, "wake", None)]),
     (step(T.STEP_FAILED), [(RUN, "wake", None)]),
-    (hook(T.HOOK_CREATED, "hook_2", token="x"), []),  # noqa: S106 - opens nothing
+    (hook(T.HOOK_CREATED, "hook_2", token="x"), []),
     (hook(T.HOOK_CREATED, "hook_2"), []),
     (delivery(), [(RUN, "wake", None)]),
     (hook(T.HOOK_DISPOSED), []),

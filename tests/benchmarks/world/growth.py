@@ -31,7 +31,7 @@ def _long_run(folder: Path, rounds: int) -> Row:
             async with SqliteWorld(new_file(folder), synchronous="NORMAL") as world:
                 line = Line(world)
                 first.append(await in_turn([line], 1_000))
-                while len(first) and (await world.events(line.run_id, LONG - 1_000, 1)).run.version < LONG - 1_000:
+                while first and (await world.events(line.run_id, LONG - 1_000, 1)).run.version < LONG - 1_000:
                     await line.append(min(1_000, LONG - 1_000 - (await _length(world, line.run_id))))
                 last.append(await in_turn([line], 1_000))
         return first, last
@@ -83,8 +83,8 @@ def _fill(path: Path, events: int) -> None:
     )
     con.execute(
         "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 40) "
-        'INSERT INTO event (run_id, "position", event_id, event_type, correlation_id, created_at, spec_version, data, '
-        "data_sha256, fence, tail_at_commit, request_id, writer_id, prev_hash, hash) "
+        'INSERT INTO event (run_id, "position", event_id, event_type, correlation_id, created_at, spec_version, '
+        "data, data_sha256, fence, tail_at_commit, request_id, writer_id, prev_hash, hash) "
         "SELECT run_id, i, 'evnt_' || printf('%026d', i), 'step_created', 'step_' || i, 0, 3, "
         "printf('%250d', i), hex(randomblob(32)), printf('%60d', i), printf('%31d', i), 'req_' || i, 'w', "
         "hex(randomblob(32)), hex(randomblob(32)) FROM run, n"

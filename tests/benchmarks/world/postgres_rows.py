@@ -21,7 +21,7 @@ from .sqlite_rows import recorded
 from .workload import at_once, begun
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
-import postgres  # noqa: E402 - the server that the tests start
+import postgres
 
 CONNECTIONS = 8
 
