@@ -156,7 +156,7 @@ def _seen(state: RunState, request: Request, now: int) -> Repeated | None:
 
 
 def _accepted(state: RunState, request: Request, now: int, draw: Draw) -> Accepted:
-    before = state.run or _nothing(request, now)
+    before = state.run or _unborn(request, now)
     now = max(now, before.updated_at)
     entities = Entities(request.append.run_id, state.entities, now)
     if before.status in OPEN:
@@ -231,17 +231,16 @@ def _judge_run(run: Run, draft: Draft, proven: bool) -> None:
         raise raced(proven)(f"the run {run.run_id} is {said}", reason=reason, actual=run.status)
 
 
-def _nothing(request: Request, now: int) -> Run:
+def before_first(run_id: str, created: Draft, spec_version: int | None, now: int) -> Run:
     """A run before its first event: what its run_created says of it."""
-    created = request.drafts[0]
     context = created.data.get("executionContext")
     core = context.get("workflowCoreVersion") if isinstance(context, dict) else None
     return Run(
-        run_id=request.append.run_id,
+        run_id=run_id,
         workflow_name=created.named("workflowName"),
         deployment_id=created.named("deploymentId"),
         core_version=core if isinstance(core, str) else None,
-        spec_version=SPEC_VERSION if created.spec_version is None else created.spec_version,
+        spec_version=spec_version,
         status="pending",
         created_at=now,
         updated_at=now,
@@ -253,6 +252,12 @@ def _nothing(request: Request, now: int) -> Run:
         hash=None,
         marker=0,
     )
+
+
+def _unborn(request: Request, now: int) -> Run:
+    created = request.drafts[0]
+    spec_version = SPEC_VERSION if created.spec_version is None else created.spec_version
+    return before_first(request.append.run_id, created, spec_version, now)
 
 
 def _after(run: Run, draft: Draft, event: Event) -> Run:

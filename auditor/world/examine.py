@@ -77,7 +77,7 @@ class Examination:
         self._report = report
         self._expected = expected
         self._hashes: set[str | None] = {None}
-        self._highest = ""
+        self._moment: int | None = None
         self._batch: _Batch | None = None
 
     @property
@@ -93,12 +93,13 @@ class Examination:
             self.last, self.is_last_sure, self._batch, self._hashes = event, False, None, {event.hash}
             return
         is_next = self._is_next(event)
-        self._judge_id(event)
+        moment = milliseconds(event.event_id)
         hashed = _hash(event, fence)
         is_linked = self._is_linked(event, hashed, is_next=is_next)
         self._judge_digest(event)
-        self._enter_batch(event, is_known=is_next and self.is_last_sure)
+        self._enter_batch(event, moment, is_known=is_next and is_linked and self.is_last_sure)
         if is_linked:
+            self._judge_id(event, moment)
             self._judge_fence(event, fence)
         if self.is_intact and (against := self.fold.take(event)) is not None:
             self._report(FaultKind.LIFECYCLE, event.position, f"no world takes this event here: {against}")
@@ -126,16 +127,15 @@ class Examination:
         )
         return False
 
-    def _judge_id(self, event: Event) -> None:
-        if milliseconds(event.event_id) is None:
+    def _judge_id(self, event: Event, moment: int | None) -> None:
+        if moment is None:
             self._report(FaultKind.ID_ORDER, event.position, f"its id {event.event_id} carries no time")
-        elif event.event_id <= self._highest:
+        elif self.last is not None and self.is_last_sure and event.event_id <= self.last.event_id:
             self._report(
                 FaultKind.ID_ORDER,
                 event.position,
-                f"its id {event.event_id} is not above {self._highest}, which stands before it",
+                f"its id {event.event_id} is not above {self.last.event_id}, which stands before it",
             )
-        self._highest = max(self._highest, event.event_id)
 
     def _is_linked(self, event: Event, hashed: str, *, is_next: bool) -> bool:
         """Whether the event is what its hash was made of, and carries on the hash of the one before it."""
@@ -151,13 +151,14 @@ class Examination:
         if event.data is not None and event.data_sha256 != digest(event.data):
             self._break(FaultKind.DIGEST, event, "its data is not that of its dataSha256")
 
-    def _enter_batch(self, event: Event, *, is_known: bool) -> None:
+    def _enter_batch(self, event: Event, moment: int | None, *, is_known: bool) -> None:
         """The events of one append share a millisecond of their ids with no other append."""
         batch, last = self._batch, self.last
-        if batch is None or last is None or milliseconds(last.event_id) != milliseconds(event.event_id):
+        if batch is None or last is None or moment is None or moment != self._moment:
             tail = None if not is_known else NONE if last is None else last.event_id
             marker = self.fold.run.marker if self.fold.run is not None else 0
             self._batch = batch = _Batch(event.request_id, tail, marker)
+            self._moment = moment
         elif event.request_id != batch.request_id:
             self._report(
                 FaultKind.REQUEST,

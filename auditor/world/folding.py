@@ -10,6 +10,7 @@ from auditor.model.events import ROLE, EventType, WriteRole
 from auditor.model.ids import milliseconds
 from auditor.model.lifecycle import move_of
 from auditor.model.rows import Entity, Event, Run
+from auditor.world.decision import before_first
 from auditor.world.draft import ENDS, Draft, milliseconds_of
 from auditor.world.entities import Entities, Key, is_closed
 
@@ -98,7 +99,7 @@ class Fold:
 
     def _take_run(self, draft: Draft, event: Event) -> None:
         kind, now = draft.event_type, event.created_at
-        run = self.run or _new(draft, event)
+        run = self.run or before_first(event.run_id, draft, event.spec_version, now)
         if _is_redacted(event) and kind in (EventType.RUN_CREATED, EventType.RUN_FAILED):
             self.redacted.add(None)
         moves = ROLE[kind] in (WriteRole.SIGNAL, WriteRole.OUTCOME)
@@ -153,27 +154,4 @@ def _draft(kind: EventType, event: Event) -> Draft:
         occurred_at=None,
         spec_version=event.spec_version,
         moment=None if name is None else milliseconds_of(data.get(name), name),
-    )
-
-
-def _new(draft: Draft, event: Event) -> Run:
-    """A run at its first event. Nothing is said of the end of its log."""
-    context = draft.data.get("executionContext")
-    core = context.get("workflowCoreVersion") if isinstance(context, dict) else None
-    return Run(
-        run_id=event.run_id,
-        workflow_name=draft.named("workflowName"),
-        deployment_id=draft.named("deploymentId"),
-        core_version=core if isinstance(core, str) else None,
-        spec_version=event.spec_version,
-        status="pending",
-        created_at=event.created_at,
-        updated_at=event.created_at,
-        started_at=None,
-        completed_at=None,
-        error_code=None,
-        version=0,
-        tail=None,
-        hash=None,
-        marker=0,
     )

@@ -7,6 +7,7 @@ a new process of its own: the laboratory. It must start no thread, so it never o
 
 from __future__ import annotations
 
+import gc
 import importlib
 import io
 import json
@@ -103,7 +104,9 @@ def die() -> NoReturn:
 def main() -> None:
     module, name = sys.argv[1].split(":")
     arguments = json.loads(sys.argv[2])
-    print(json.dumps(getattr(importlib.import_module(module), name)(**arguments)))
+    experiment = getattr(importlib.import_module(module), name)
+    gc.freeze()  # what was imported is garbage in no child, and looking for it would copy its pages
+    print(json.dumps(experiment(**arguments)))
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ column `event.payload`, where it was asked for, and nowhere else; tokens and rea
 from __future__ import annotations
 
 import base64
+import hashlib
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -198,6 +199,21 @@ def test_kept_payloads_stand_in_their_column_and_nowhere_else(
     content = saved.read_bytes()
     assert TOKEN.encode() not in content
     assert PROSE.encode() not in content
+
+
+def test_a_token_that_was_hashed_before_is_the_same_token_and_nothing_else_passes_for_a_hash(
+    tmp_path: Path,
+) -> None:
+    hashed = hashlib.sha256(TOKEN.encode()).hexdigest()
+
+    def token_hashes(data: dict[str, Any]) -> list[str | None]:
+        log = Log().add("hook_created", entity("hook", 0), data=data)
+        return [event["token_hash"] for event in read(write(tmp_path / "log.ndjson", log.events)).events[2:]]
+
+    assert token_hashes({"token": TOKEN}) == token_hashes({"tokenSha256": hashed}) == [hashed[:16]]
+    assert token_hashes({"token": TOKEN, "tokenSha256": "0" * 64}) == [hashed[:16]]
+    for no_hash in (TOKEN, TOKEN * 4, hashed[:16], hashed.upper(), hashed + "0"):
+        assert token_hashes({"tokenSha256": no_hash}) == [None]
 
 
 @pytest.mark.parametrize("magic", [b"encr", b"encp"])

@@ -269,7 +269,7 @@ ANYTHING: Any = st.recursive(
         spec_version=st.none() | ANYTHING,
     )
 )
-@settings(max_examples=300, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
 async def test_an_event_made_of_anything_is_taken_or_refused_and_breaks_nothing(event: NewEvent) -> None:
     async with in_memory().opened() as harness:
         run = await begun(harness.world, step(T.STEP_CREATED), hook(T.HOOK_CREATED))

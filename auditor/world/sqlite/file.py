@@ -51,7 +51,7 @@ def _has_no_tables(path: Path) -> bool:
     """Whether a process died there that was making a world."""
     try:
         with closing(connect(path, BUSY_SECONDS)) as con:
-            return con.execute("SELECT NOT EXISTS (SELECT 1 FROM sqlite_master)").fetchone() == (1,)
+            return bool(con.execute("SELECT NOT EXISTS (SELECT 1 FROM sqlite_master)").fetchone()[0])
     except sqlite3.Error:
         return False
 

@@ -57,7 +57,7 @@ class SqliteWorld(BaseWorld):
         clock: Callable[[], int] = system_clock,
         max_deliveries: int = MAX_DELIVERIES,
     ) -> None:
-        self._path = path
+        self._path = path = path.absolute()  # a process may change its folder
         self._busy_seconds = busy_seconds
         self._clock = clock
         self._readers = ThreadPoolExecutor(READERS, f"reads of {path.name}")
