@@ -25,7 +25,7 @@ proof: setup         ## the long runs
 EVENTS ?= 1000000
 bench: setup         ## measure against the targets; EVENTS=10000000 for what only a large log shows
 	$(BIN)/python -m tests.benchmarks --events $(EVENTS)
-	$(BIN)/python -m tests.benchmarks.world
+	$(BIN)/python -m tests.benchmarks.appends
 
 lint: setup
 	$(BIN)/ruff check .

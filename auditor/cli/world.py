@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
 
 import click
 
@@ -280,7 +280,7 @@ def _in_world(url: str, work: Callable[[World], Awaitable[T]]) -> T:
     _must_last(url)
 
     async def call() -> T:
-        async with cast("World", await open_world(url)) as opened:
+        async with await open_world(url) as opened:
             return await work(opened)
 
     return asyncio.run(call())

@@ -57,7 +57,7 @@ CREATE TABLE event (
                                         -- null: the writer sent nothing
     tail_at_commit TEXT,                -- event_id of the last event before the write, `none` before the first; for
                                         -- every member of a batch: before the batch
-    commit_seq BIGINT,                  -- number of the commit: increases within a run, across runs only a hint
+    commit_seq BIGINT,                  -- number of the commit: never decreases within a run, across runs only a hint
     request_id TEXT,                    -- members of a batch share it
     tick_id TEXT,                       -- the replay that decided the write
     writer_id TEXT,                     -- the process

@@ -6,7 +6,8 @@ store loads the part of the state that `RunState` names, asks `decide`, and comm
 The checks, in this order; the first that fails answers (DESIGN section 5). `INVALID_EVENT` (most of it is in
 `draft`), `NOT_FOUND` of the run, the idempotency key, the resume id, `NOT_FOUND` of the hook that a signal is for,
 the fence, `RUN_TERMINAL`, `TOO_EARLY`, `ENTITY_CONFLICT`. The fence comes before the state of entities: a stale
-writer is never told that its work was done by somebody else.
+writer is never told that its work was done by somebody else. Of a run that has ended no hook is looked at: a
+delivery is told RUN_TERMINAL.
 """
 
 from __future__ import annotations

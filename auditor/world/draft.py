@@ -40,6 +40,8 @@ _MOMENTS = {
     EventType.STEP_RETRYING: "retryAfter",
     EventType.HOOK_CREATED: "tokenRetentionUntil",
 }
+"""Where an event says when a wait is over, a step may be tried again, a token is free."""
+
 _LAST_NUMBER = 2**31 - 1
 _LAST_MOMENT = 253_402_300_799_999
 
@@ -125,6 +127,16 @@ def _draft(event: NewEvent) -> Draft:
     _must_be_number("spec version", event.spec_version, _LAST_NUMBER)
     data = {} if event.data is None else event.data
     text = None if event.data is None else json_text(event.data)
+    name = _MOMENTS.get(event_type)
+    moment = (
+        None
+        if name is None
+        else milliseconds_of(data.get(name), name, needed=event_type is EventType.WAIT_CREATED)
+    )
+    if name is not None and moment is not None and not isinstance(data[name], str):
+        # The log has times in ISO 8601 only.
+        data = {**data, name: iso(moment)}
+        text = json_text(data)
     if text is not None and "\\u0000" in text:
         _must_be_names(data)
     needed = _NEEDS.get(event_type)
@@ -141,16 +153,8 @@ def _draft(event: NewEvent) -> Draft:
         resume_id=event.resume_id,
         occurred_at=event.occurred_at,
         spec_version=event.spec_version,
-        moment=_moment(event_type, data),
+        moment=moment,
     )
-
-
-def _moment(event_type: EventType, data: Mapping[str, Any]) -> int | None:
-    """The time that an event carries for the world: when a wait is over, a step may be tried, a token is free."""
-    name = _MOMENTS.get(event_type)
-    if name is None:
-        return None
-    return milliseconds_of(data.get(name), name, needed=event_type is EventType.WAIT_CREATED)
 
 
 def milliseconds_of(value: object, name: str, *, needed: bool = False) -> int | None:

@@ -105,6 +105,8 @@ def must_be_valid(fence: Fence) -> None:
     if fence.kind is FenceKind.UNFENCED:
         if not fence.reason:
             raise InvalidEvent("an append without a fence needs a reason: unfenced('a signal from outside')")
+        if fence.value is not None:
+            raise InvalidEvent("an append without a fence has no value to compare")
     elif not fence.value or not isinstance(fence.value, str):
         raise InvalidEvent(f"a {fence.kind} fence needs a value, a text")
     elif fence.kind is not FenceKind.TAIL and not (_MOMENT.fullmatch(fence.value) and int(fence.value) < _MAX_MS):

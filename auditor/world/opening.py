@@ -7,8 +7,8 @@ from types import ModuleType
 from urllib.parse import urlsplit
 
 from auditor.errors import UsageError
-from auditor.world.base import BaseWorld
 from auditor.world.memory import MemoryWorld
+from auditor.world.protocol import World
 from auditor.world.sqlite import SqliteWorld
 from auditor.world.sqlite import file as sqlite_file
 
@@ -26,7 +26,7 @@ async def create_world(url: str) -> None:
         raise UsageError(f"{url}: a world in memory lives inside one process; give {FORMS}")
 
 
-async def open_world(url: str) -> BaseWorld:
+async def open_world(url: str) -> World:
     """The world at a URL. Raises NotAWorld if there is none, and UsageError if it is no URL of a world."""
     kind = _kind(url)
     if kind == "memory":
@@ -52,7 +52,8 @@ def _kind(url: str) -> str:
     scheme, mark, _ = url.partition("://")
     kind = {"postgres": "postgresql"}.get(scheme, scheme)
     if not mark or kind not in ("memory", "sqlite", "postgresql"):
-        raise UsageError(f"{url!r} is no URL of a world; give {FORMS}")
+        # What is behind the scheme may hold a password.
+        raise UsageError(f"{scheme[:20]!r} is no URL of a world; give {FORMS}")
     return kind
 
 

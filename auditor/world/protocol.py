@@ -253,8 +253,13 @@ class Streams(Protocol):
 class World(Protocol):
     """An event store in which a decision made on a stale snapshot cannot be committed."""
 
-    queue: Queue
-    streams: Streams
+    @property
+    def queue(self) -> Queue:
+        """Messages that wake runs and dispatch steps."""
+
+    @property
+    def streams(self) -> Streams:
+        """What runs show before they end."""
 
     async def append(
         self,

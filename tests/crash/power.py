@@ -88,10 +88,9 @@ def survey(path: str, synchronous: str, losses: int, seed: int) -> dict[str, int
     start = {"": bytearray(world.read_bytes()), "-wal": bytearray()}
     happened = _worked(world, synchronous, seed)
     told = [place for place, what in enumerate(happened, 1) if isinstance(what, Told) and "done" in what.record]
-    moments = {
-        *chance.sample(told, min(losses // 2, len(told))),
-        *chance.sample(range(len(happened)), losses // 2),
-    }
+    moments = set(chance.sample(told, min(losses // 2, len(told))))
+    others = [place for place in range(1, len(happened) + 1) if place not in moments]
+    moments |= set(chance.sample(others, min(losses - len(moments), len(others))))
     found = {"losses": 0, "lost": 0, "broken": 0, "syncs": 0, "moved": 0}
     for what in happened:
         if isinstance(what, Did):

@@ -31,8 +31,8 @@ MANY = 60
 """More deaths than any request has points."""
 
 SOME_BYTES = 2_753
-SOME_PAGES = 3 * 4_096 + 100
-"""From one death to the next: three in every two pages of the log, and one in every three pages of the file."""
+SOME_PAGES = 6 * 4_096 + 100
+"""From one death to the next: three in every two pages of the log, and one in every six pages of the file."""
 
 PAST = 1_000
 KEY = "the key"

@@ -56,7 +56,7 @@ def test_in_the_middle_of_a_checkpoint_it_is_there_and_can_be_sent_again(world: 
         "crash.sweep:deaths", url=world, folder=str(tmp_path), scene="a batch", at="page"
     )
     print(f"\nin the middle of a checkpoint: {len(deaths)} kills, up to {deaths[-1]['point']} of the file")
-    assert len(deaths) > 10
+    assert len(deaths) > 5
     assert all(death["there"] for death in [*deaths, survivor])
 
 

@@ -191,12 +191,12 @@ async def test_it_streams_to_a_pipe_and_tells_how_far_it_is(scene: Scene) -> Non
 # The audit ----------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("payloads", [True, False], ids=["with payloads", "without"])
-async def test_an_audit_finds_the_export_sound_with_every_rule_evaluated(scene: Scene, *, payloads: bool) -> None:
-    for path in (await scene.file(payloads=payloads), await scene.tables(payloads=payloads)):
-        verdict, findings, outcomes = judged(path)
-        assert (verdict, findings) == ("sound", [])
-        assert {rule for rule, outcome in outcomes.items() if outcome != "held"} == {"slot-hole"}  # ids are ULIDs
+@pytest.mark.parametrize("format", ["ndjson", "parquet"])
+async def test_an_audit_finds_the_export_sound_with_every_rule_evaluated(scene: Scene, format: str) -> None:
+    path = await scene.file("log", format=format, payloads=format == "ndjson")
+    verdict, findings, outcomes = judged(path)
+    assert (verdict, findings) == ("sound", [])
+    assert {rule for rule, outcome in outcomes.items() if outcome != "held"} == {"slot-hole"}  # ids are ULIDs
 
 
 async def test_the_file_of_a_world_is_the_same_audit_as_its_export(file_scene: Scene) -> None:
@@ -291,7 +291,6 @@ async def test_what_is_there_is_replaced_only_by_force_and_only_when_complete(sc
         assert path.stat().st_ino == before
         await export(scene.world, path, force=True, **options)
         assert path.stat().st_ino != before
-        assert judged(path)[0] == "sound"
     assert sorted(path.name for path in scene.folder.iterdir()) == ["log.ndjson", "tables"]
 
 

@@ -174,8 +174,14 @@ async def test_a_step_is_not_tried_again_before_its_time(harness: Harness) -> No
     assert (await run.refused(TooEarly, step(T.STEP_STARTED))).retry_at == late
     await run.append(step(T.STEP_RETRYING, retryAfter=await harness.later(30)))
     await harness.advance(50)
+    waiting = await run.entity("step_1")
     (event,) = (await run.append(step(T.STEP_STARTED))).events
+    started = await run.entity("step_1")
     assert event.data == '{"attempt":2}'
+    assert waiting is not None
+    assert started is not None
+    assert waiting.retry_after is not None
+    assert started.retry_after is None
 
 
 async def test_the_outcome_of_a_step_that_waits_for_its_next_try_is_not_too_early(harness: Harness) -> None:

@@ -138,6 +138,7 @@ async def test_a_conflict_comes_before_the_state_of_the_entity_and_a_divergence_
     [
         Fence(FenceKind.COUNT, "3"),
         unfenced(""),
+        Fence(FenceKind.UNFENCED, UNKNOWN, "a test"),
         Fence(FenceKind.TAIL, None),
         Fence(FenceKind.TAIL, ""),
         Fence(FenceKind.TAIL, "x" * 256),

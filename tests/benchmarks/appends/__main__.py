@@ -1,4 +1,4 @@
-"""Measure the world against its targets: `python -m tests.benchmarks.world`, a part of `make bench`.
+"""Measure the world against its targets: `python -m tests.benchmarks.appends`, a part of `make bench`.
 
 Every row measures an append and its baseline by turns, on files and servers of its own. The baseline "bare
 inserts" puts the very rows that the appends made (events, entities, messages) into the same tables, without
