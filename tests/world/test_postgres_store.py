@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -26,6 +27,7 @@ from auditor.errors import (
 from auditor.world import Appended, Fence, NewEvent, Writer, as_of, tail, unfenced
 from auditor.world.decision import Accepted
 from auditor.world.postgres import PostgresWorld
+from auditor.world.postgres import committer as committing
 
 if TYPE_CHECKING:
     from postgres import Server
@@ -268,3 +270,27 @@ async def test_nobody_is_told_of_what_was_refused_in_another_process(two: Two) -
     await there.refused(FenceConflict, attribute(), fence=tail(None))
     done = await two.here.append(here.id, [attribute()], await here.tail(), writer=WRITER, since=0)
     assert [event.event_type for event in done.since] == await there.types()
+
+
+async def test_nobody_is_left_waiting_who_asks_at_the_moment_the_others_are_done(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Only the order of wake-ups matters here, so the server answers at once, and always in the same order."""
+
+    async def answered(_con: object, group: Any) -> tuple[dict[str, int], int]:
+        return {decided.accepted.run.run_id: 1 for decided in group}, 0
+
+    async def once(work: Callable[[object], Coroutine[Any, Any, Any]]) -> Any:
+        return await work(None)
+
+    monkeypatch.setattr(committing, "commit", answered)
+    committer = committing.Committer(SimpleNamespace(once=once), lambda _ms: None)  # type: ignore[arg-type]
+
+    async def ask_again_and_again(run_id: str) -> None:
+        decided = SimpleNamespace(run=SimpleNamespace(run_id=run_id), change=SimpleNamespace(held={}))
+        for _ in range(5):
+            assert await committer.commit(decided, 0) == 1  # type: ignore[arg-type]
+
+    async with asyncio.timeout(5):
+        await asyncio.gather(*(ask_again_and_again(f"run {number}") for number in range(3)))
+    await committer.close()

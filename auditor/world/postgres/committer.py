@@ -36,14 +36,17 @@ class Committer:
         future: asyncio.Future[int | None] = asyncio.get_running_loop().create_future()
         self._waiting.append((Decided(accepted, now), future))
         if len(self._tasks) < IN_FLIGHT:
-            task = asyncio.create_task(self._work())
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+            self._tasks.add(asyncio.create_task(self._work()))
         return await future
 
     async def _work(self) -> None:
-        while self._waiting:
-            await self._commit(self._next())
+        try:
+            while self._waiting:
+                await self._commit(self._next())
+        finally:
+            # In the same breath as the last look: whoever asks after it must find that nobody is at work.
+            if (task := asyncio.current_task()) is not None:
+                self._tasks.discard(task)
 
     def _next(self) -> list[Waiting]:
         """Those that wait; one that relies on the token of another run goes alone, for it locks that too."""
