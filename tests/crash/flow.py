@@ -7,6 +7,7 @@ was not lost on the way therefore ends with the same entities, whoever wrote whi
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Sequence
 
 from ulid import ULID
@@ -15,6 +16,7 @@ from auditor.model.events import EventType
 from auditor.model.ids import milliseconds
 from auditor.model.rows import Event
 from auditor.world import NewEvent
+from auditor.world.draft import milliseconds_of
 
 T = EventType
 PHASES = 2
@@ -57,12 +59,17 @@ def decide(run_id: str, log: Sequence[Event], now: int) -> list[NewEvent]:
             return _phase(run_id, phase, now)
         if (T.WAIT_COMPLETED, wait) not in seen:
             (made,) = (e for e in log if (e.event_type, e.correlation_id) == (T.WAIT_CREATED, wait))
-            return [NewEvent(T.WAIT_COMPLETED, wait)] if now >= made.created_at + WAIT_MS else []
+            return [NewEvent(T.WAIT_COMPLETED, wait)] if now >= _over(made) else []
         if not all((T.STEP_COMPLETED, step) in seen for step in steps):
             return []
     if (T.HOOK_RECEIVED, hook(run_id)) not in seen:
         return []
     return [NewEvent(T.HOOK_DISPOSED, hook(run_id)), NewEvent(T.RUN_COMPLETED, data={"output": "done"})]
+
+
+def _over(wait: Event) -> int:
+    """When a wait is over; the world wakes the run at this time, and once only."""
+    return milliseconds_of(json.loads(wait.data or "{}")["resumeAt"], "resumeAt") or 0
 
 
 def _phase(run_id: str, phase: int, now: int) -> list[NewEvent]:

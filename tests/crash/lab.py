@@ -106,7 +106,13 @@ def main() -> None:
     arguments = json.loads(sys.argv[2])
     experiment = getattr(importlib.import_module(module), name)
     gc.freeze()  # what was imported is garbage in no child, and looking for it would copy its pages
-    print(json.dumps(experiment(**arguments)))
+    try:
+        print(json.dumps(experiment(**arguments)))
+    except BaseException:
+        # A child that lives on holds our output open, and who waits for that would not learn what failed.
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        os.killpg(0, signal.SIGTERM)
+        raise
 
 
 if __name__ == "__main__":

@@ -10,12 +10,21 @@ import asyncio
 import random
 import secrets
 from collections.abc import Awaitable, Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from crash import flow
 from crash.journal import Intent, Journal
 
-from auditor.errors import FenceConflict, LeaseLost, Refused, StoreUnavailable
+from auditor.errors import (
+    EntityConflict,
+    FenceConflict,
+    LeaseLost,
+    NotFound,
+    Refused,
+    RunTerminal,
+    StoreUnavailable,
+)
 from auditor.model.rows import Event
 from auditor.world import Appended, Delivery, Fence, MessageKind, NewEvent, Writer, new_run_id, tail, unfenced
 from auditor.world.base import BaseWorld
@@ -77,8 +86,11 @@ class Client:
         run = new_run_id()
         await self.ask(run, [flow.created()], tail(None), f"create {run}")
 
-    async def tick(self, run_id: str) -> None:
-        """Append what the log calls for until it calls for nothing; after a conflict, decide anew."""
+    async def tick(self, run_id: str) -> bool:
+        """Append what the log calls for until it calls for nothing; after a conflict, decide anew.
+
+        False if others were faster so often that the tick has to be done again.
+        """
         snapshot = await self.world.events(run_id)
         log = list(snapshot.events)
         tries = 0
@@ -88,32 +100,30 @@ class Client:
             except FenceConflict as conflict:
                 tries += 1
                 if tries == TRIES:
-                    return
+                    return False
                 log += missing(conflict, log)
-            except Refused:
-                break
+            except RunTerminal:
+                return True
             else:
                 log += appended.events
         if log[-1].event_type != T.RUN_COMPLETED:
             self.waiting_for_signals.append(run_id)
+        return True
 
-    async def execute(self, delivery: Delivery) -> None:
+    async def execute(self, delivery: Delivery) -> bool:
         step = delivery.correlation_id
         doing = unfenced("a step")
-        try:
+        # Refused: somebody else had the message, too, and was faster.
+        with suppress(EntityConflict, RunTerminal):
             await self.ask(delivery.run_id, [NewEvent(T.STEP_STARTED, step)], doing, f"lease {delivery.lease}")
             outcome = NewEvent(T.STEP_COMPLETED, step, {"result": f"result of {step}"})
             await self.ask(delivery.run_id, [outcome], doing, f"outcome of {step}")
-        except Refused:
-            # Somebody else had the message, too, and was faster.
-            return
+        return True
 
     async def signal(self, run_id: str) -> None:
         event = NewEvent(T.HOOK_RECEIVED, flow.hook(run_id), {"payload": 1}, resume_id=secrets.token_hex(8))
-        try:
+        with suppress(NotFound, RunTerminal):
             await self.ask(run_id, [event], unfenced("a signal from outside"))
-        except Refused:
-            return
 
 
 def missing(conflict: FenceConflict, log: list[Event]) -> list[Event]:
@@ -143,14 +153,14 @@ async def steps(client: Client) -> None:
     await _serve(client, MessageKind.STEP, client.execute)
 
 
-async def _serve(client: Client, kind: MessageKind, handle: Callable[[Delivery], Awaitable[None]]) -> None:
+async def _serve(client: Client, kind: MessageKind, handle: Callable[[Delivery], Awaitable[bool]]) -> None:
     queue = client.world.queue
     while True:
         deliveries = await queue.receive([kind], limit=2, lease_ms=LEASE_MS)
         for delivery in deliveries:
-            await handle(delivery)
+            done = await handle(delivery)
             try:
-                if client.chance.random() < 0.1:
+                if not done or client.chance.random() < 0.1:
                     await queue.nack(delivery, delay_ms=5, memo="once more")
                 else:
                     await queue.ack(delivery)
@@ -185,13 +195,19 @@ FINISH: tuple[Task, ...] = (ticks, ticks, steps, steps, signals)
 
 
 async def all_over(client: Client) -> None:
-    """Wait until no run is open; signal those that wait for a signal that nobody is left to send."""
+    """Wait until no run is open; signal those that wait for a signal that nobody is left to send.
+
+    A run that has its signal gets no other: it has to go on by its own messages.
+    """
+    signalled: set[str] = set()
     while True:
         open_runs = [*await client.world.runs("pending"), *await client.world.runs("running")]
         if not open_runs:
             return
         for run in open_runs:
-            await client.signal(run.run_id)
+            if run.status == "running" and run.run_id not in signalled:
+                signalled.add(run.run_id)
+                await client.signal(run.run_id)
         await asyncio.sleep(0.05)
 
 
@@ -201,8 +217,11 @@ async def work(client: Client, unanswered: Iterable[Intent], tasks: Iterable[Tas
     running = [asyncio.ensure_future(task(client)) for task in tasks]
     ending = asyncio.ensure_future(end(client))
     done, left = await asyncio.wait([*running, ending], return_when=asyncio.FIRST_COMPLETED)
-    for task in left:
-        task.cancel()
-    await asyncio.gather(*left, return_exceptions=True)
+    while left:
+        # Once may not be enough: before Python 3.12 `wait_for`, in which psycopg waits, keeps a cancellation to
+        # itself that comes together with the answer (python/cpython#86296).
+        for task in left:
+            task.cancel()
+        _, left = await asyncio.wait(left, timeout=0.2)
     for task in done:
         task.result()

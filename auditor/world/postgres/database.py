@@ -287,10 +287,8 @@ async def must_be_current(url: str, name: str) -> None:
 
 
 async def _version(con: Connection, name: str) -> int:
-    rows = await (
-        await con.execute("SELECT key, value FROM auditor.meta WHERE key IN ('schema', 'store_version')")
-    ).fetchall()
-    known: dict[str, str] = {key: value for key, value in rows}  # noqa: C416 - typed rows
+    cursor = await con.execute("SELECT key, value FROM auditor.meta WHERE key IN ('schema', 'store_version')")
+    known: dict[str, str] = dict(await cursor.fetchall())
     if known.get("schema") != SCHEMA:
         raise NotAWorld(f"{name} was written as {known.get('schema')!r}, this auditor knows {SCHEMA}")
     # Tables without a version were made by hand from `auditor schema world`: only the first step is done.
