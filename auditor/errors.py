@@ -5,6 +5,17 @@
     │   └── UnknownRule       a rule id that no rule file has; carries near matches
     ├── InputError            an input cannot be read at all; names the file and what to do
     ├── RuleFileError         a rule file is malformed; names the file and the line
+    ├── WorkflowError         anything a workflow or its replay says
+    │   ├── StepFailed            a step failed for good; raised where the workflow awaits it
+    │   ├── HookConflict          the token of a hook was taken; raised where the workflow awaits it
+    │   ├── ForeignAwaitable      the workflow waits for something that is not in the log
+    │   ├── StuckWorkflow         the workflow waits, and nothing that could wake it is open
+    │   ├── Nondeterminism        the log holds what the code, replayed on it, would not have written
+    │   ├── WorkflowFailed        what `result` raises of a run that failed
+    │   └── WorkflowCancelled     what `result` raises of a run that was cancelled
+    ├── StepError             what a step raises to say how it failed
+    │   ├── RetryableError        try again, after a while
+    │   └── FatalError            do not try again
     └── WorldError            anything a world says
         ├── Refused           a write that is not in the log, and why; carries a code and an HTTP status
         │   ├── InvalidEvent        400 INVALID_EVENT        malformed, or not for a writer to say
@@ -32,7 +43,7 @@ is never told that its work was done by somebody else.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import ClassVar
 
@@ -72,6 +83,94 @@ class RuleFileError(AuditorError):
     def __init__(self, path: Path | str, problem: str, line: int | None = None) -> None:
         where = f"{path}:{line}" if line is not None else str(path)
         super().__init__(f"{where}: {problem}")
+
+
+class WorkflowError(AuditorError):
+    """Anything that a workflow, or the replay of one, says."""
+
+
+class StepFailed(WorkflowError):
+    """A step failed for good. `name` is the class of the error that its last attempt raised."""
+
+    def __init__(self, message: str, *, step: str, name: str) -> None:
+        super().__init__(message)
+        self.step = step
+        self.name = name
+
+
+class HookConflict(WorkflowError):
+    """The token of a hook belongs to another open hook; nothing will ever be delivered to this one."""
+
+    def __init__(self, token: str, holder: str | None) -> None:
+        super().__init__(f"the token {token!r} is taken" + (f" by run {holder}" if holder else ""))
+        self.token = token
+        self.holder = holder
+
+
+class ForeignAwaitable(WorkflowError):
+    """A workflow awaited something that its context did not give it."""
+
+
+class StuckWorkflow(WorkflowError):
+    """A workflow waits, and no step, wait or hook is open that could ever wake it."""
+
+
+class Nondeterminism(WorkflowError):
+    """The log holds what the code, replayed on the events before it, would not have written.
+
+    `position` is the place of the first such event, `expected` what the replay makes of this entity, `actual` what
+    the log says; `around_log` and `around_replay` are both sequences around it, a line an item.
+    """
+
+    def __init__(
+        self,
+        *,
+        position: int,
+        expected: str,
+        actual: str,
+        around_log: Sequence[str] = (),
+        around_replay: Sequence[str] = (),
+    ) -> None:
+        super().__init__(f"the replay diverges at #{position}: the log has {actual}, the code {expected}")
+        self.position = position
+        self.expected = expected
+        self.actual = actual
+        self.around_log = tuple(around_log)
+        self.around_replay = tuple(around_replay)
+
+    def story(self) -> str:
+        """The message and both sequences, for a terminal."""
+        log = "\n".join(f"    {line}" for line in self.around_log)
+        replay = "\n".join(f"    {line}" for line in self.around_replay)
+        return f"{self}\n  the log:\n{log}\n  what the code creates:\n{replay}"
+
+
+class WorkflowFailed(WorkflowError):
+    """A run has failed. `code` is its errorCode: `USER_ERROR` or `CORRUPTED_EVENT_LOG`."""
+
+    def __init__(self, message: str, *, code: str | None) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+class WorkflowCancelled(WorkflowError):
+    """A run was cancelled."""
+
+
+class StepError(AuditorError):
+    """What a step raises to say how it failed. Anything else that it raises is retried as well."""
+
+
+class RetryableError(StepError):
+    """Try the step again; after so many seconds, if it says so."""
+
+    def __init__(self, message: str, *, retry_after: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+class FatalError(StepError):
+    """Do not try the step again: it has failed."""
 
 
 class WorldError(AuditorError):

@@ -46,6 +46,8 @@ def hook(run_id: str) -> str:
 def decide(run_id: str, log: Sequence[Event], now: int) -> list[NewEvent]:
     """The next batch; nothing if the run waits for somebody else."""
     seen: set[Named] = {(event.event_type, event.correlation_id) for event in log}
+    if (T.RUN_COMPLETED, None) in seen:
+        return []
     if (T.RUN_STARTED, None) not in seen:
         token = {"token": f"token of {run_id}"}
         return [

@@ -1,0 +1,57 @@
+"""What a tick writes next, as a function of the events that it knows."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import NamedTuple
+
+from auditor.model.events import EntityKind, EventType
+from auditor.runtime.context import Allocation
+from auditor.runtime.history import History
+from auditor.runtime.replayer import Replay, Returned
+from auditor.world import NewEvent
+
+T = EventType
+_CREATION = {EntityKind.STEP: T.STEP_CREATED, EntityKind.WAIT: T.WAIT_CREATED, EntityKind.HOOK: T.HOOK_CREATED}
+MAX_BATCH = 1_000
+"""Events in one append, as a world takes them."""
+
+Settled = Collection[tuple[EventType, str | None]]
+
+
+class Decision(NamedTuple):
+    """Events to append under one fence, and the place in the code that decided on them."""
+
+    site: str
+    events: tuple[NewEvent, ...]
+
+
+def decide(history: History, replay: Replay, now: int, settled: Settled = ()) -> Decision | None:
+    """What to write next; None if the run waits for others, or has ended.
+
+    Elapsed waits are completed first, then the replay goes on with what it has not seen. `settled` names events
+    that somebody else is taken to have written. Raises Nondeterminism.
+    """
+    if history.is_ended:
+        return None
+    if not history.is_started:
+        return Decision("start", (NewEvent(T.RUN_STARTED),))
+    if elapsed := _events("elapsed waits", [NewEvent(T.WAIT_COMPLETED, w) for w in history.elapsed(now)], settled):
+        return elapsed
+    replay.deliver_all(history.events[replay.delivered :])
+    outcome = replay.outcome
+    if outcome is not None:
+        kind = T.RUN_COMPLETED if isinstance(outcome, Returned) else T.RUN_FAILED
+        return Decision("terminal", (NewEvent(kind, data=outcome.data),))
+    wanted = [_creation(made) for made in replay.missing]
+    wanted += [NewEvent(T.HOOK_DISPOSED, made.correlation_id) for made in replay.disposals]
+    return _events("suspension", wanted, settled)
+
+
+def _events(site: str, events: list[NewEvent], settled: Settled) -> Decision | None:
+    left = [event for event in events if (event.event_type, event.correlation_id) not in settled]
+    return Decision(site, tuple(left[:MAX_BATCH])) if left else None
+
+
+def _creation(made: Allocation) -> NewEvent:
+    return NewEvent(_CREATION[made.kind], made.correlation_id, made.data)

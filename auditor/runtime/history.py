@@ -1,0 +1,65 @@
+"""What a tick knows of a run: the events that it has read and written, and what they leave open."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from auditor.model.events import EventType
+from auditor.model.rows import Event
+from auditor.runtime.replayer import ENDS
+from auditor.runtime.values import data_of
+from auditor.world.draft import milliseconds_of
+
+T = EventType
+
+
+class History:
+    """The events of a run as one writer knows them, in the order in which it came to know them.
+
+    Of a writer that fences every decision that is the order of the log. One that does not may have a hole before
+    an event of its own, and never learns of it: that is the bug which fences are the cure of.
+    """
+
+    def __init__(self) -> None:
+        self.events: list[Event] = []
+        self.is_started = False
+        self.is_ended = False
+        self._ids: set[str] = set()
+        self._due: dict[str, int] = {}
+
+    @property
+    def tail(self) -> str | None:
+        """The id of the last event that is known, or None."""
+        return self.events[-1].event_id if self.events else None
+
+    @property
+    def unbroken(self) -> int:
+        """The position up to which no event is missing."""
+        if not self.events or self.events[-1].position == len(self.events):
+            return len(self.events)
+        return next(place for place, event in enumerate(self.events) if event.position != place + 1)
+
+    def merge(self, events: Iterable[Event]) -> None:
+        """Take note of events; those that are known already change nothing."""
+        for event in events:
+            if event.event_id not in self._ids:
+                self._ids.add(event.event_id)
+                self.events.append(event)
+                self._note(event)
+
+    def elapsed(self, now: int) -> list[str]:
+        """The open waits that are over by a time in ms since 1970, the earliest first."""
+        over = [(due, wait) for wait, due in self._due.items() if due <= now]
+        return [wait for _, wait in sorted(over)]
+
+    def _note(self, event: Event) -> None:
+        kind = T(event.event_type)
+        if kind is T.WAIT_CREATED:
+            due = milliseconds_of(data_of(event).get("resumeAt"), "resumeAt", needed=True)
+            self._due.setdefault(str(event.correlation_id), due or 0)
+        elif kind is T.WAIT_COMPLETED:
+            self._due.pop(str(event.correlation_id), None)
+        elif kind is T.RUN_STARTED:
+            self.is_started = True
+        elif kind in ENDS:
+            self.is_ended = True

@@ -1,0 +1,222 @@
+"""The replay of one run: its workflow, driven by the events of its log.
+
+One event is delivered, then ready tasks run first in, first out until none is ready, then the next event. Ordinals
+are drawn only there, so what a replay allocates is a function of the log's prefix: for every k, the allocations of
+`log[:k]` are a prefix of the allocations of `log`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from auditor.errors import HookConflict, Nondeterminism, StepFailed, StuckWorkflow
+from auditor.model.events import EntityKind, EventType
+from auditor.model.lifecycle import move_of
+from auditor.model.rows import Event
+from auditor.runtime.context import Allocation, Context
+from auditor.runtime.promises import Loop, Task
+from auditor.runtime.registry import Workflow
+from auditor.runtime.values import called, data_of, error_data, error_of, must_be_json
+
+T = EventType
+CREATIONS = {T.STEP_CREATED: EntityKind.STEP, T.WAIT_CREATED: EntityKind.WAIT, T.HOOK_CREATED: EntityKind.HOOK}
+"""What creates an entity. A `hook_conflict` stands where the creation of a hook would, if its token was taken."""
+
+ENDS = frozenset({T.RUN_COMPLETED, T.RUN_FAILED, T.RUN_CANCELLED})
+"""What ends a run."""
+
+WINDOW = 5
+"""Events and allocations that a divergence shows before and behind."""
+
+USER_ERROR = "USER_ERROR"
+"""The errorCode of a run whose workflow raised."""
+
+
+@dataclass(frozen=True, slots=True)
+class Returned:
+    """The workflow has returned."""
+
+    value: Any
+
+    @property
+    def data(self) -> dict[str, Any]:
+        """What run_completed says."""
+        return {"output": self.value}
+
+
+@dataclass(frozen=True, slots=True)
+class Raised:
+    """The workflow has raised."""
+
+    error: BaseException
+
+    @property
+    def data(self) -> dict[str, Any]:
+        """What run_failed says."""
+        return {"errorCode": USER_ERROR, "error": error_data(self.error)}
+
+
+Outcome = Returned | Raised
+
+
+class Replay:
+    """One replay. Deliver events in the order of the log, and look at what the workflow has come to.
+
+    A context manager: leaving it closes the coroutines of the workflow where they wait.
+    """
+
+    def __init__(self, workflow: Workflow, run_id: str) -> None:
+        self._workflow = workflow
+        self._loop = Loop()
+        self._context = Context(run_id, self._loop)
+        self._task: Task[Any] | None = None
+        self._input: tuple[list[Any], dict[str, Any]] = ([], {})
+        self._by_id: dict[str, Allocation] = {}
+        self._known = 0
+        self._written: set[str] = set()
+        self._log: list[Event] = []
+
+    @property
+    def delivered(self) -> int:
+        """How many events were delivered."""
+        return len(self._log)
+
+    @property
+    def allocations(self) -> list[Allocation]:
+        """Every entity that the workflow has created, in the order of the draws."""
+        return self._context.allocations
+
+    @property
+    def missing(self) -> list[Allocation]:
+        """What the workflow has created and the log has not."""
+        return [made for made in self.allocations if made.correlation_id not in self._written]
+
+    @property
+    def disposals(self) -> list[Allocation]:
+        """Hooks that the workflow has let go of and the log has not."""
+        return [
+            made
+            for made in self.allocations
+            if made.hook is not None and made.hook.disposed and not made.is_closed
+        ]
+
+    @property
+    def outcome(self) -> Outcome | None:
+        """What the workflow has returned or raised; None while it waits."""
+        task = self._task
+        if task is None:
+            return None
+        if not task.done:
+            if all(made.is_closed for made in self.allocations):
+                return Raised(StuckWorkflow("the workflow waits, and no step, wait or hook is open"))
+            return None
+        try:
+            value = task.result()
+            must_be_json(value, "what a workflow returns")
+        except BaseException as error:  # noqa: BLE001 - whatever a workflow raises is its result
+            return Raised(error)
+        return Returned(value)
+
+    def deliver(self, event: Event) -> None:
+        """Deliver the next event and let the workflow go on. Raises Nondeterminism."""
+        self._log.append(event)
+        kind = T(event.event_type)
+        self._context.now_ms = event.created_at
+        if kind is T.RUN_CREATED:
+            self._input = called(data_of(event))
+        elif kind is T.RUN_STARTED and self._task is None:
+            args, kwargs = self._input
+            self._task = self._loop.spawn(self._workflow.function(self._context, *args, **kwargs))
+        elif (move := move_of(kind)) is not None:
+            self._to_entity(event, kind, move.kind)
+        self._loop.run()
+
+    def deliver_all(self, events: Iterable[Event]) -> None:
+        """Deliver events one after another. Raises Nondeterminism."""
+        for event in events:
+            self.deliver(event)
+
+    def close(self) -> None:
+        """Leave the workflow where it waits."""
+        self._loop.close()
+
+    def __enter__(self) -> Replay:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _to_entity(self, event: Event, kind: EventType, entity: EntityKind) -> None:
+        made = self._allocation(event)
+        if made is None:
+            raise self._diverged(event, "creates no such entity", f"{kind} of {event.correlation_id}")
+        if made.kind is not entity:
+            raise self._diverged(event, f"has {made.described()}", f"{kind} of {event.correlation_id}")
+        data = data_of(event)
+        if made.kind is EntityKind.STEP and (name := data.get("stepName")) is not None and name != made.name:
+            raise self._diverged(event, f"has {made.described()}", f"{kind} of {event.correlation_id} ({name})")
+        if kind in CREATIONS:
+            self._written.add(made.correlation_id)
+        elif kind is T.HOOK_CONFLICT:
+            self._written.add(made.correlation_id)
+            made.is_closed = True
+            assert made.hook is not None  # noqa: S101 - a hook's allocation has one
+            made.hook.fail(HookConflict(made.hook.token, data.get("conflictingRunId")))
+        else:
+            _settle(made, kind, data)
+
+    def _allocation(self, event: Event) -> Allocation | None:
+        for made in self.allocations[self._known :]:
+            self._by_id[made.correlation_id] = made
+        self._known = len(self.allocations)
+        found = self._by_id.get(str(event.correlation_id))
+        if found is not None:
+            return found
+        # The ordinal is in the body of the id: the same draw under another kind is the same entity to a replay.
+        body = str(event.correlation_id).rpartition("_")[2]
+        for kind in EntityKind:
+            if (found := self._by_id.get(f"{kind}_{body}")) is not None:
+                return found
+        return None
+
+    def _diverged(self, event: Event, expected: str, actual: str) -> Nondeterminism:
+        made = self._allocation(event)
+        ordinal = made.ordinal if made is not None else len(self.allocations)
+        return Nondeterminism(
+            position=event.position,
+            expected=expected,
+            actual=actual,
+            around_log=[described(event) for event in self._log[-WINDOW - 1 :]],
+            around_replay=[
+                f"{one.ordinal}: {one.described()}"
+                for one in self.allocations[max(0, ordinal - WINDOW) : ordinal + WINDOW + 1]
+            ],
+        )
+
+
+def described(event: Event) -> str:
+    """An event in one line."""
+    name = data_of(event).get("stepName")
+    return f"#{event.position} {event.event_type} {event.correlation_id or ''}" + (f" ({name})" if name else "")
+
+
+def _settle(made: Allocation, kind: EventType, data: dict[str, Any]) -> None:
+    """Let an entity take notice of an event; what comes after its end is inert."""
+    if made.is_closed:
+        return
+    if kind is T.STEP_COMPLETED:
+        made.is_closed = True
+        made.promise.resolve(data.get("result"))
+    elif kind is T.STEP_FAILED:
+        made.is_closed = True
+        name, message = error_of(data)
+        made.promise.reject(StepFailed(message, step=str(made.name), name=name))
+    elif kind is T.WAIT_COMPLETED:
+        made.is_closed = True
+        made.promise.resolve(None)
+    elif kind is T.HOOK_DISPOSED:
+        made.is_closed = True
+    elif kind is T.HOOK_RECEIVED and made.hook is not None:
+        made.hook.deliver(data.get("payload"))
