@@ -7,7 +7,7 @@ def charge(item): ...
 async def order(ctx, item):
     approved = ctx.hook(f"approve {item}")
     winner = await ctx.race(approved, ctx.sleep(3600))
-    return await ctx.step(charge, item) if winner.index == 0 else "nobody approved"
+    return await ctx.step(charge, item) if winner.place == 0 else "nobody approved"
 
 async with await open_world("sqlite:///orders.db") as world:
     print(await run(world, order, "tea"))

@@ -12,6 +12,7 @@ from auditor.errors import NotFound, WorkflowCancelled, WorkflowFailed
 from auditor.model.events import EventType
 from auditor.model.rows import Event
 from auditor.runtime.registry import workflow_of
+from auditor.runtime.replayer import ENDS
 from auditor.runtime.values import data_of, error_of, must_be_json
 from auditor.runtime.worker import Worker
 from auditor.world import NewEvent, World, Writer, as_of, new_run_id, tail, unfenced
@@ -88,9 +89,7 @@ async def result(world: World, run_id: str, timeout: float | None = None) -> Any
             await asyncio.sleep(POLL_SECONDS)
     # A run may log more after its end: outcomes of steps that were under way.
     ends = (await world.events(run_id)).events
-    end = next(
-        event for event in reversed(ends) if event.event_type in (T.RUN_COMPLETED, T.RUN_FAILED, T.RUN_CANCELLED)
-    )
+    end = next(event for event in reversed(ends) if event.event_type in ENDS)
     data = data_of(end)
     if end.event_type == T.RUN_CANCELLED:
         raise WorkflowCancelled(f"run {run_id} was cancelled")

@@ -50,7 +50,7 @@ class Allocation:
 class Winner(NamedTuple, Generic[T]):
     """What won a race: its place among the arguments, from 0, and its value."""
 
-    index: int
+    place: int
     value: T
 
 

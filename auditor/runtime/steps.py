@@ -1,4 +1,4 @@
-"""The execution of a step: its start, its function, its outcome. None of them is fenced: they report what happened.
+"""The execution of a step: its start, its function, its outcome. None is fenced: they report what happened.
 
 At least once: a worker that dies leaves a step that is started, and it is started again when the lease of its
 message has run out. What a step does to the outside has to bear that.
@@ -83,9 +83,10 @@ class Executor:
 
     async def _execute(self, step: Step, delivery: Delivery, events: Sequence[Event]) -> StepResult:
         run_id, correlation_id = delivery.run_id, str(delivery.correlation_id)
-        mine = [event for event in events if event.correlation_id == correlation_id]
-        created = next(event for event in mine if event.event_type == T.STEP_CREATED)
-        starts = sum(event.event_type == T.STEP_STARTED for event in mine)
+        created = _creation(events, correlation_id)
+        starts = sum(
+            event.event_type == T.STEP_STARTED and event.correlation_id == correlation_id for event in events
+        )
         send = partial(self._send, run_id, correlation_id)
         named = {"stepName": step.name}
         try:
@@ -157,6 +158,17 @@ class Executor:
             writer=Writer(self.writer_id, site="step"),
             idempotency_key=f"{correlation_id} {key}",
         )
+
+
+def step_name(events: Sequence[Event], correlation_id: str) -> str:
+    """The name that the creation of a step gives it."""
+    return str(data_of(_creation(events, correlation_id)).get("stepName"))
+
+
+def _creation(events: Sequence[Event], correlation_id: str) -> Event:
+    return next(
+        event for event in events if event.correlation_id == correlation_id and event.event_type == T.STEP_CREATED
+    )
 
 
 async def _called(step: Step, attempt: Attempt, args: list[Any], kwargs: dict[str, Any]) -> Any:

@@ -16,7 +16,7 @@ from auditor.runtime.logs import Logs
 from auditor.runtime.metrics import Metrics
 from auditor.runtime.policy import FencePolicy
 from auditor.runtime.registry import step_named, workflow_named
-from auditor.runtime.steps import Executor
+from auditor.runtime.steps import Executor, step_name
 from auditor.runtime.tick import Result, Ticker
 from auditor.world import Delivery, Message, MessageKind, World
 from auditor.world.outbox import WAKE
@@ -40,7 +40,7 @@ FAILURE_DELAY_MS = 1_000
 """When a message that could not be handled is delivered again."""
 
 UNKNOWN_DELAY_MS = 5_000
-"""When a message for a workflow or a step that this worker does not know is delivered again, to another, perhaps."""
+"""When a message for a workflow or a step that this worker does not know is delivered again."""
 
 _MEMO = "divergences="
 
@@ -48,8 +48,8 @@ _MEMO = "divergences="
 class Worker:
     """Ticks runs and executes steps.
 
-    `policy` says which decisions are fenced. `serialise`: one tick of a run at a time, by a lease; that saves work,
-    and safety never depends on it. A context manager that works while it is open, or `run` until `stop`.
+    `policy` says which decisions are fenced. `serialise`: one tick of a run at a time, by a lease; that saves
+    work, and safety never depends on it. A context manager that works while it is open, or `run` until `stop`.
     """
 
     def __init__(
@@ -113,6 +113,12 @@ class Worker:
         running: set[asyncio.Task[None]] = set()
         gauge = self.metrics.running.labels(kind.value)
         idle = IDLE[0]
+
+        def done(task: asyncio.Task[None]) -> None:
+            running.discard(task)
+            gauge.dec()
+            self._tell_all()
+
         while not self._stopping.is_set():
             self._news[kind].clear()
             free = self._concurrency - len(running)
@@ -121,7 +127,7 @@ class Worker:
                 task = asyncio.create_task(self._handled(handle, delivery))
                 running.add(task)
                 gauge.inc()
-                task.add_done_callback(lambda task: (running.discard(task), gauge.dec(), self._tell_all()))
+                task.add_done_callback(done)
             if deliveries:
                 idle = IDLE[0]
                 continue
@@ -222,17 +228,10 @@ class Worker:
         except NotFound:
             await queue.ack(delivery)
             return
-        entity = next(
-            (
-                one
-                for one in await self._world.entities(delivery.run_id, "step")
-                if one.correlation_id == delivery.correlation_id
-            ),
-            None,
-        )
-        step = None if entity is None else step_named(str(entity.step_name))
+        name = step_name(events, str(delivery.correlation_id))
+        step = step_named(name)
         if step is None:
-            self._unknown("step", entity and entity.step_name, delivery)
+            self._unknown("step", name, delivery)
             await queue.nack(delivery, UNKNOWN_DELAY_MS, delivery.memo)
             return
         try:
