@@ -8,12 +8,12 @@ import re
 import sys
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 
+from auditor.cli.progress import progress
 from auditor.errors import NotFound, UsageError
 from auditor.model.events import EventType
 from auditor.model.judgement import ExitCode
@@ -29,7 +29,6 @@ from auditor.world.to_log import Lines
 from auditor.world.verify import Verification, verify
 
 T = TypeVar("T")
-Progress = Callable[[int, int], None]
 
 STATUSES = ("pending", "running", "completed", "failed", "cancelled")
 
@@ -97,7 +96,7 @@ def export_(url: str, output: str, format_: Format, run_id: str | None, no_paylo
             raise UsageError(f"{target} is the world itself; name another file to export it to")
 
     async def work(opened: World) -> None:
-        with _progress("exporting") as progress:
+        with progress("exporting") as show:
             done = await export(
                 opened,
                 target,
@@ -105,7 +104,7 @@ def export_(url: str, output: str, format_: Format, run_id: str | None, no_paylo
                 run_id=run_id,
                 payloads=not no_payloads,
                 force=force,
-                progress=progress,
+                progress=show,
             )
         if output != _STDIO:
             click.echo(
@@ -224,9 +223,9 @@ def verify_(url: str, run_id: str | None, expect: str | None, json_: bool) -> in
         raise UsageError("--expect is the hash of one run: name it with --run ID")
 
     async def work(opened: World) -> Verification:
-        with _progress("verifying") as progress:
+        with progress("verifying") as show:
             expected = {} if run_id is None or expect is None else {run_id: expect}
-            return await verify(opened, expected, run_id=run_id, progress=progress)
+            return await verify(opened, expected, run_id=run_id, progress=show)
 
     found = _in_world(url, work)
     _lines([_dumped(_verified(found))] if json_ else _told(found))
@@ -377,18 +376,3 @@ def _lines(lines: Iterable[str]) -> None:
 
 def _dumped(value: Any) -> str:
     return json.dumps(value)
-
-
-@contextmanager
-def _progress(label: str) -> Iterator[Progress | None]:
-    """A bar on stderr while somebody watches it."""
-    if not sys.stderr.isatty():
-        yield None
-        return
-    with click.progressbar(length=1, label=label, file=sys.stderr) as bar:
-
-        def show(done: int, total: int) -> None:
-            bar.length = max(done, total, 1)
-            bar.update(done - bar.pos)
-
-        yield show

@@ -68,13 +68,15 @@ async def export(
     run_id: str | None = None,
     payloads: bool = True,
     force: bool = False,
+    fence_policy: str | None = None,
     progress: Progress | None = None,
 ) -> Exported:
     """Export all runs of a world, or one, to a file, a folder (Parquet) or a binary stream (JSON lines).
 
-    Without `payloads`, payloads and hook tokens are left out. Raises NotFound if there is no such run, and
-    UsageError if something is at the target already (unless `force`) or it cannot be written. What was at the
-    target stays there until the export is complete.
+    Without `payloads`, payloads and hook tokens are left out. `fence_policy` is what the runtime fences, if it is
+    known: `full`, `wait_completed_only` or `off`. Raises NotFound if there is no such run, and UsageError if
+    something is at the target already (unless `force`) or it cannot be written. What was at the target stays there
+    until the export is complete.
     """
     if not isinstance(target, Path) and format == "parquet":
         raise UsageError("a Parquet export is a folder: name one to write it to")
@@ -87,7 +89,7 @@ async def export(
         # Not later than the moment that is exported: nothing in it can look overdue that was not.
         "exportedAt": iso(await world.now()),
         "fields": list(FIELDS),
-        "fencePolicy": None,
+        "fencePolicy": fence_policy,
         "allRuns": run_id is None,
     }
     if not isinstance(target, Path):
