@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 import click
 
 from auditor.cli.progress import progress
+from auditor.cli.work import work
 from auditor.errors import NotFound, UsageError
 from auditor.model.events import EventType
 from auditor.model.judgement import ExitCode
@@ -376,3 +377,6 @@ def _lines(lines: Iterable[str]) -> None:
 
 def _dumped(value: Any) -> str:
     return json.dumps(value)
+
+
+world.add_command(work)

@@ -139,8 +139,10 @@ def workflow_at(place: str) -> Workflow:
         sys.path.insert(0, here)
     try:
         found: Any = importlib.import_module(module_name)
-    except ImportError as error:
-        raise UsageError(f"cannot import {module_name} (from {here}): {error}") from error
+    except Exception as error:
+        # Whatever a module does while it is imported, it is not ours to explain with a traceback.
+        said = f"{type(error).__name__}: {error}"
+        raise UsageError(f"cannot import {module_name} (from {here}): {said}") from error
     for part in function_name.split("."):
         found = getattr(found, part, None)
     if found is None:

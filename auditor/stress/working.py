@@ -61,7 +61,7 @@ async def workers(world: World, settings: Settings, processes: int) -> AsyncIter
     try:
         yield counts
         for one in working:
-            said, _ = await one.communicate()
+            said, _ = await one.communicate(b"")  # without input its stdin would stay open
             if one.returncode != 0:
                 raise WorldError("a worker process has failed; what it said stands above")
             counts.update(json.loads(said))

@@ -22,6 +22,7 @@ def blocks(language: str) -> list[str]:
 
 PRINTED = {
     "from auditor import audit": "corrupt 1\nerror ",
+    "from auditor.runtime import Context, run, step, workflow": "charged for tea\n",
     "import asyncio": "refused: had not seen ['step-1']\n",
 }
 """What an example prints, by its first line."""

@@ -1,0 +1,135 @@
+"""The published experiment, small: what it does to a log without fences, and that fences keep it whole.
+
+The sizes of the issue it imitates (200 runs, two cycles, both stores, lease on and off) are in the proofs.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from auditor import audit
+from auditor.model.judgement import Verdict
+from auditor.runtime import FencePolicy
+from auditor.stress import Latency, Outcome, Plan, Shape, run_cycle
+from auditor.stress.latency import DistantWorld
+from auditor.world import World, create_world, open_world
+from auditor.world.export import export
+
+if TYPE_CHECKING:
+    from postgres import Server
+
+SMALL = Plan(
+    count=24, shape=Shape(iterations=3, sleep_ms=200), fire_after_ms=300, fire_jitter_ms=400, timeout_seconds=60
+)
+RACING = Plan(
+    count=60,
+    shape=Shape(iterations=2),
+    fire_after_ms=1200,
+    fire_jitter_ms=2000,
+    fire_burst_spacing_ms=400,
+    latency=Latency(150, 250),
+    timeout_seconds=60,
+)
+"""Slow replays, and signals that come while the first sleep ends: what corrupts a log that nobody fences."""
+
+
+def changed(plan: Plan, **changes: object) -> Plan:
+    return Plan(**{name: getattr(plan, name) for name in Plan.__dataclass_fields__} | changes)  # type: ignore[arg-type]
+
+
+async def outcome_of(url: str, plan: Plan, log: Path) -> Outcome:
+    await create_world(url)
+    async with await open_world(url) as world:
+        outcome = await run_cycle(world, url, plan)
+        await export(world, log, fence_policy=plan.policy.value)
+    return outcome
+
+
+def must_be_sound(outcome: Outcome, log: Path) -> None:
+    """Every run completed, every acknowledged signal is in the log, and no rule finds anything against it."""
+    assert outcome.states == {"completed": len(outcome.runs)}
+    assert outcome.lost == []
+    assert outcome.signals["acknowledged"] > 0
+    with audit(log) as result:
+        assert result.verdict is Verdict.SOUND
+        assert [finding for finding in result.findings if finding["severity"] != "info"] == []
+
+
+@pytest.mark.parametrize("serialise", [False, True], ids=["lease off", "lease on"])
+@pytest.mark.parametrize("store", ["sqlite", "postgres"])
+def test_with_every_decision_fenced_two_processes_bring_all_runs_to_their_end(
+    store: str, serialise: bool, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    if store == "sqlite":
+        url = f"sqlite:///{tmp_path / 'world.db'}"
+    else:
+        server: Server = request.getfixturevalue("server")
+        url = server.database(f"stress_{serialise}".lower())
+    plan = changed(SMALL, workers=2, serialise=serialise)
+    outcome = asyncio.run(outcome_of(url, plan, tmp_path / "log.ndjson"))
+    must_be_sound(outcome, tmp_path / "log.ndjson")
+
+
+def test_without_fences_runs_die_and_the_audit_finds_each_of_them(tmp_path: Path) -> None:
+    log = tmp_path / "log.ndjson"
+    plan = changed(RACING, policy=FencePolicy.OFF)
+    outcome = asyncio.run(outcome_of(f"sqlite:///{tmp_path / 'world.db'}", plan, log))
+    died = outcome.states["failed: CORRUPTED_EVENT_LOG"]
+    print(f"\n{died} of {len(outcome.runs)} runs corrupted without fences")
+    assert died > 0
+    assert outcome.states["completed"] + died == len(outcome.runs)
+    assert outcome.lost == []
+    with audit(log) as result:
+        corrupted = {run["run_id"] for run in result.runs if run["runtime_verdict"] == "corrupted"}
+        accused = {f["run_id"] for f in result.findings if f["severity"] == "error" and f["confidence"] == "proof"}
+        assert len(corrupted) == died
+        assert corrupted <= accused
+        assert {run["run_id"] for run in result.runs if run["log_verdict"] == Verdict.CORRUPT} <= accused
+
+
+def test_the_same_under_fences_is_sound_and_decisions_are_made_again(tmp_path: Path) -> None:
+    log = tmp_path / "log.ndjson"
+    outcome = asyncio.run(outcome_of(f"sqlite:///{tmp_path / 'world.db'}", RACING, log))
+    must_be_sound(outcome, log)
+    assert outcome.total("fence_conflicts") > 0
+    assert outcome.total("fence_retries") > 0
+
+
+async def test_a_distant_world_keeps_its_promises_only_later(tmp_path: Path) -> None:
+    async with await open_world("memory://") as world:
+        distant: World = DistantWorld(world, Latency(5, 10), random.Random(1))
+        began = asyncio.get_running_loop().time()
+        with pytest.raises(Exception, match="no run"):
+            await distant.events("wrun_1")
+        await distant.now()
+        assert asyncio.get_running_loop().time() - began < 1
+
+
+@pytest.mark.proof
+@pytest.mark.parametrize("serialise", [False, True], ids=["lease off", "lease on"])
+@pytest.mark.parametrize("store", ["sqlite", "postgres"])
+def test_the_published_parameters_leave_400_of_400_runs_completed(
+    store: str, serialise: bool, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    if store == "sqlite":
+        url = f"sqlite:///{tmp_path / 'world.db'}"
+    else:
+        url = request.getfixturevalue("server").database(f"published_{serialise}".lower())
+
+    async def two_cycles() -> Outcome:
+        await create_world(url)
+        total = Outcome()
+        async with await open_world(url) as world:
+            for cycle in range(2):
+                total += await run_cycle(world, url, Plan(workers=2, serialise=serialise, seed=cycle))
+            await export(world, tmp_path / "log.ndjson")
+        return total
+
+    outcome = asyncio.run(two_cycles())
+    assert len(outcome.runs) == 400
+    must_be_sound(outcome, tmp_path / "log.ndjson")
