@@ -5,8 +5,9 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import duckdb
 
@@ -18,12 +19,23 @@ from auditor.check.judge import exit_code, judge
 from auditor.database import new_audit, scalar
 from auditor.errors import UsageError
 from auditor.ingest import Options, Reader
-from auditor.model.judgement import Capability, Severity
+from auditor.model.judgement import Capability, ExitCode, Severity
 from auditor.replay import derive
 
 AUDIT_SCHEMA = "auditor.audit/v1"
 
-__all__ = ["AUDIT_SCHEMA", "Options", "run_audit"]
+__all__ = ["AUDIT_SCHEMA", "Evidence", "Options", "run_audit"]
+
+
+class Evidence(NamedTuple):
+    """What somebody who knows more than the log adds to an audit.
+
+    `gather` writes what it found out into the tables of the audit, before the rules are evaluated; `decide` gives
+    the exit code, and the fact that decided it, in place of the audit's own.
+    """
+
+    gather: Callable[[duckdb.DuckDBPyConnection], None]
+    decide: Callable[[duckdb.DuckDBPyConnection], tuple[ExitCode, str]]
 
 
 def run_audit(
@@ -38,13 +50,14 @@ def run_audit(
     require: Sequence[Capability] = (),
     options: Options | None = None,
     memory_limit: str | None = None,
+    evidence: Evidence | None = None,
 ) -> None:
     """Audit the logs at `paths` and leave the audit file at `target`.
 
     `now` is the reference time for everything overdue (UTC); by default each export's own: its manifest's
     `exportedAt`, else its newest `createdAt`. `options` say how inputs are read. `memory_limit` bounds the memory
-    of the database (`2GB`); what does not fit is spilled to disk. The file is written as `<target>.part` and
-    renamed when complete.
+    of the database (`2GB`); what does not fit is spilled to disk. `evidence` is what is known beside the logs. The
+    file is written as `<target>.part` and renamed when complete.
 
     Raises UsageError for a path, rule or option that does not exist; what is wrong *inside* an input is part of
     the audit.
@@ -64,10 +77,12 @@ def run_audit(
             if now is not None:
                 _meta(con, now=now.astimezone(dt.UTC).replace(tzinfo=None).isoformat(sep=" "))
             derive(con)
+            if evidence is not None:
+                evidence.gather(con)
             run_rules(con, rules, everything=len(rules) == len(catalogue))
             judge(con, rules)
             _describe(con, catalogue, rules)
-            code, because = exit_code(con, fail_on, max_rejects, require)
+            code, because = evidence.decide(con) if evidence else exit_code(con, fail_on, max_rejects, require)
             _meta(
                 con,
                 exit_code=str(int(code)),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import tempfile
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -133,19 +133,10 @@ def audit(
     Raises UsageError for a path, rule or option that does not exist. What is wrong inside an input does not raise:
     it is in the report, and the verdict of what it touches is `cannot_tell`.
     """
-    owned = None
-    if save is None:
-        owned = tempfile.TemporaryDirectory(prefix="auditor-")
-        target = Path(owned.name) / "audit.duckdb"
-    else:
-        target = Path(save)
-        if target.is_dir():
-            raise UsageError(f"{target} is a folder; the audit is saved in a file")
-        if not target.parent.is_dir():
-            raise UsageError(f"{target.parent}: there is no such folder to save the audit in")
     if now is not None and now.tzinfo is None:
         now = now.replace(tzinfo=dt.UTC)
-    try:
+
+    def make(target: Path) -> None:
         run_audit(
             [str(path) for path in paths],
             target,
@@ -158,6 +149,27 @@ def audit(
             options=Options(dict(fields or {}), input_format, keep_payloads),
             memory_limit=memory_limit,
         )
+
+    return made(make, save)
+
+
+def made(make: Callable[[Path], None], save: str | Path | None) -> Audit:
+    """The audit that `make` writes to the path it is given: `save`, or a file that ends with the audit.
+
+    Raises UsageError if it cannot be saved there.
+    """
+    owned = None
+    if save is None:
+        owned = tempfile.TemporaryDirectory(prefix="auditor-")
+        target = Path(owned.name) / "audit.duckdb"
+    else:
+        target = Path(save)
+        if target.is_dir():
+            raise UsageError(f"{target} is a folder; the audit is saved in a file")
+        if not target.parent.is_dir():
+            raise UsageError(f"{target.parent}: there is no such folder to save the audit in")
+    try:
+        make(target)
         return Audit(target, owned)
     except BaseException:
         if owned is not None:

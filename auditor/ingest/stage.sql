@@ -125,13 +125,15 @@ SELECT
                     CASE WHEN $record = 'run' OR kind = 'run' THEN TRY(error ->> '$.code') END
                 ),
                 'payload_encrypted': nullif(encrypted, FALSE),
-                -- The merge drops what is null.
-                'payload': CASE WHEN {keep_payloads} AND payload <> '' THEN json_merge_patch('{}', json_object(
-                    'input', eventData.input, 'result', eventData.result, 'output', eventData.output,
-                    'error', eventData.error, 'stack', eventData.stack, 'payload', eventData.payload,
-                    'metadata', eventData.metadata, 'changes', eventData.changes,
-                    'cancelReason', eventData.cancelReason
-                )) END,
+                -- Put together as text: a function that drops what is null here drops it inside payloads, too.
+                'payload': CASE WHEN {keep_payloads} AND payload <> '' THEN CAST('{' || concat_ws(
+                    ',',
+                    '"input":' || eventData.input, '"result":' || eventData.result,
+                    '"output":' || eventData.output, '"error":' || eventData.error,
+                    '"stack":' || eventData.stack, '"payload":' || eventData.payload,
+                    '"metadata":' || eventData.metadata, '"changes":' || eventData.changes,
+                    '"cancelReason":' || eventData.cancelReason
+                ) || '}' AS JSON) END,
                 'position': "position",
                 'commit_seq': commitSeq,
                 'fence_kind': CASE

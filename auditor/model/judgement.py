@@ -51,6 +51,20 @@ class Outcome(StrEnum):
     FAILED = "failed"
 
 
+class ReplayOutcome(StrEnum):
+    """What became of a run when its code was replayed on its log, without the event that ends it.
+
+    reproduced: the code makes this history, and comes to the same end. diverged: the log holds an event that the
+    code, replayed on the events before it, would not have written. other_terminal: it follows the log, and comes
+    to another end. not_replayed: it could not be told; that is never green.
+    """
+
+    REPRODUCED = "reproduced"
+    DIVERGED = "diverged"
+    OTHER_TERMINAL = "other_terminal"
+    NOT_REPLAYED = "not_replayed"
+
+
 class Verdict(StrEnum):
     """Can this run's history be trusted? The first that holds, in this order.
 
@@ -99,7 +113,8 @@ class ExitCode(IntEnum):
 class Capability(StrEnum):
     """What a log's format records. A rule that needs more than a log has is not evaluated on it.
 
-    The list is closed. A capability says what the *format* can hold, never that a value was seen: else the
+    `replay` alone is no matter of the format: `auditor replay` was given the code of the run, and replayed it. The
+    list is closed. A capability says what the *format* can hold, never that a value was seen: else the
     very bug that loses every fence would switch off its own detector.
     """
 
@@ -115,6 +130,7 @@ class Capability(StrEnum):
     PAYLOADS = "payloads"
     ALL_RUNS = "all_runs"
     TWO_EXPORTS = "two_exports"
+    REPLAY = "replay"
 
 
 CAPABILITY_MISSING: dict[Capability, str] = {
@@ -130,5 +146,6 @@ CAPABILITY_MISSING: dict[Capability, str] = {
     Capability.PAYLOADS: "payloads were not kept",
     Capability.ALL_RUNS: "the log does not hold all runs of its world",
     Capability.TWO_EXPORTS: "the run was not exported twice",
+    Capability.REPLAY: "the run was not replayed with its code",
 }
 """Why a rule was not evaluated, in words a user reads."""

@@ -201,6 +201,32 @@ CREATE TABLE rule_param (
     value DOUBLE NOT NULL
 );
 
+-- Cold replay --------------------------------------------------------------------------------------------
+
+-- `auditor replay` was given the code of a workflow and replayed it on the log of a run, without the event that ends
+-- it. No row: the run was not replayed, which is so in every `auditor check`.
+CREATE TABLE replayed (
+    run_id VARCHAR PRIMARY KEY,
+    workflow VARCHAR NOT NULL,
+    outcome VARCHAR NOT NULL,       -- reproduced | diverged | other_terminal | not_replayed
+    reason VARCHAR,                 -- why it could not be told; or that it diverges as its runtime found
+    event_no BIGINT,                -- the first event that the code does not make, or the end that it does not come to
+    position BIGINT,                -- and its position
+    expected VARCHAR,               -- what the code makes of it; no payload is in it
+    actual VARCHAR,                 -- what the log says there
+    expected_name VARCHAR,          -- where both speak of a step: its name in the code
+    actual_name VARCHAR             -- and in the log
+);
+
+-- Both sequences around that event: the log, also behind it, and what the code had created.
+CREATE TABLE replayed_line (
+    run_id VARCHAR NOT NULL,
+    side VARCHAR NOT NULL,          -- log | code
+    line INTEGER NOT NULL,          -- its order within its side
+    text VARCHAR NOT NULL,
+    marked BOOLEAN NOT NULL         -- it is the event, or the entity, in question
+);
+
 -- Results --------------------------------------------------------------------------------------------------
 
 CREATE TABLE rule (

@@ -114,8 +114,8 @@ content AS (
             SELECT
                 run_id AS "of", event_id AS id,
                 * EXCLUDE (
-                    event_no, source_id, line, run_id, event_id, export_id, payload_bytes, payload_encrypted,
-                    digests_compare
+                    event_no, source_id, line, run_id, event_id, export_id, payload, payload_bytes,
+                    payload_encrypted, digests_compare
                 ) REPLACE (
                     date_trunc('millisecond', created_at) AS created_at,
                     date_trunc('millisecond', occurred_at) AS occurred_at,
