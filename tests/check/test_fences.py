@@ -32,9 +32,14 @@ def of(found: dict[str, Any], rule: str) -> list[dict[str, Any]]:
     return [finding for finding in found["findings"] if finding["rule"] == rule]
 
 
-def race(**stale: Any) -> Log:
+def run_id(number: int) -> str:
+    """Many logs are judged in one audit, each as a run of its own."""
+    return f"wrun_{number:026d}"
+
+
+def race(run: int = 0, **stale: Any) -> Log:
     """A hook and a sleep are raced; the hook is received at #5, then the wait is completed at #6."""
-    log = Log()
+    log = Log(run_id(run))
     log.add("hook_created", entity("hook", 0), data={"token": "t"}, fence=tail(2), requestId="a")
     log.add("wait_created", entity("wait", 1), data={"resumeAt": time(5)}, fence=tail(2), requestId="a")
     log.add("hook_received", entity("hook", 0), fence=None)
@@ -79,9 +84,8 @@ def test_a_batch_that_missed_an_event_is_one_finding_with_every_member(tmp_path:
     assert [w["position"] for w in finding["witness"] if w["role"] == "stale write"] == [7, 8]
 
 
-@pytest.mark.parametrize(
-    ("fence", "stale"),
-    [
+def test_weaker_fences_are_judged_by_what_they_claim(tmp_path: Path) -> None:
+    fences: list[tuple[dict[str, str], bool]] = [
         ({"kind": "count", "value": "5"}, False),
         ({"kind": "count", "value": "4"}, True),
         ({"kind": "as_of", "value": "whatever", "resolved": event_id(5)}, False),
@@ -90,12 +94,13 @@ def test_a_batch_that_missed_an_event_is_one_finding_with_every_member(tmp_path:
         ({"kind": "as_of", "value": time(5)}, True),
         ({"kind": "state_updated_at", "value": time(5)}, False),
         ({"kind": "state_updated_at", "value": time(4)}, True),
-    ],
-    ids=str,
-)
-def test_weaker_fences_are_judged_by_what_they_claim(tmp_path: Path, fence: dict[str, str], stale: bool) -> None:
-    found = report(write(tmp_path / "log.ndjson", FENCED, race(fence=fence).events))
-    assert outcomes(found)["stale-snapshot-write"][0] == ("found" if stale else "held")
+    ]
+    races = [race(run, fence=fence).events for run, (fence, _) in enumerate(fences)]
+    found = report(write(tmp_path / "log.ndjson", FENCED, *races))
+    assert {row["name"]: row["runs"] for row in found["capabilities"]}["fences"] == len(fences)
+    accused = [finding["run_id"] for finding in of(found, "stale-snapshot-write")]
+    for run, (fence, stale) in enumerate(fences):
+        assert accused.count(run_id(run)) == stale, fence
 
 
 def test_state_updated_at_says_nothing_of_other_decisions(tmp_path: Path) -> None:
@@ -107,20 +112,18 @@ def test_state_updated_at_says_nothing_of_other_decisions(tmp_path: Path) -> Non
     assert outcomes(found)["stale-snapshot-write"] == ("held", None)
 
 
-@pytest.mark.parametrize(
-    "request_names",
-    [
+def test_the_request_names_of_the_sdk_are_fences(tmp_path: Path) -> None:
+    names: list[dict[str, Any]] = [
         {"lastKnownEventId": event_id(4)},
         {"params": {"lastKnownEventId": event_id(4)}},
         {"params": {"stateEventCount": 4}},
         {"eventCount": 4},
         {"asOfTimestamp": (1000 * 5) + 1795348800000},
-    ],
-    ids=str,
-)
-def test_the_request_names_of_the_sdk_are_fences(tmp_path: Path, request_names: dict[str, Any]) -> None:
-    found = report(write(tmp_path / "log.ndjson", manifest("fence"), race(**request_names).events))
-    assert outcomes(found)["stale-snapshot-write"] == ("found", None)
+    ]
+    races = [race(run, **name).events for run, name in enumerate(names)]
+    found = report(write(tmp_path / "log.ndjson", manifest("fence"), *races))
+    accused = [finding["run_id"] for finding in of(found, "stale-snapshot-write")]
+    assert sorted(accused) == [run_id(run) for run in range(len(names))]
 
 
 def unfenced_log(run: int = 0, **fence: Any) -> Log:
@@ -179,11 +182,14 @@ def test_the_word_fence_inside_a_payload_does_not_make_a_log_record_fences(tmp_p
     assert outcomes(found)["dropped-fence"][0] == "not_evaluated"
 
 
-def exactly_the_stale(tmp_path: Path, batches: list[int], lag: int, data: st.DataObject) -> None:
-    """Batches of creations, one of them written on a snapshot that is `lag` events old, signals in between."""
+@st.composite
+def written_on_an_old_snapshot(draw: st.DrawFn) -> tuple[list[dict[str, Any]], set[int]]:
+    """Batches of creations, one of them on a snapshot that lags, signals in between; and what of it is stale."""
+    batches = draw(st.lists(st.integers(min_value=1, max_value=4), min_size=1, max_size=6))
+    lag = draw(st.integers(min_value=0, max_value=3))
+    culprit = draw(st.integers(min_value=0, max_value=len(batches) - 1))
     log = Log()
     log.add("hook_created", entity("hook", 0), data={"token": "t"}, fence=tail(2), requestId="hook")
-    culprit = data.draw(st.integers(min_value=0, max_value=len(batches) - 1))
     ordinal, stale = 0, set()
     for number, size in enumerate(batches):
         log.add("hook_received", entity("hook", 0), fence=None)
@@ -194,32 +200,34 @@ def exactly_the_stale(tmp_path: Path, batches: list[int], lag: int, data: st.Dat
             log.add("step_created", step, data={"stepName": "s"}, fence=tail(known), requestId=f"tick-{number}")
             if number == culprit and lag:
                 stale.add(len(log.events))
-    found = report(write(tmp_path / "log.ndjson", FENCED, log.events))
+    return log.events, stale
+
+
+def exactly_the_stale(path: Path, logs: list[tuple[list[dict[str, Any]], set[int]]]) -> None:
+    runs = [[event | {"runId": run_id(run)} for event in events] for run, (events, _) in enumerate(logs)]
+    found = report(write(path, FENCED, *runs))
     accused = {
-        witness["position"]
+        (finding["run_id"], witness["position"])
         for finding in of(found, "stale-snapshot-write")
         for witness in finding["witness"]
         if witness["role"] == "stale write"
     }
-    assert accused == stale
+    assert accused == {(run_id(run), position) for run, (_, stale) in enumerate(logs) for position in stale}
 
 
-STALE = {
-    "batches": st.lists(st.integers(min_value=1, max_value=4), min_size=1, max_size=6),
-    "lag": st.integers(min_value=0, max_value=3),
-    "data": st.data(),
-}
+LOGS = st.lists(written_on_an_old_snapshot(), min_size=1, max_size=10)
+"""What is audited at once: an audit of ten runs takes as long as that of one."""
 HEALTH = [HealthCheck.function_scoped_fixture]
 
 
-@settings(max_examples=20, deadline=None, suppress_health_check=HEALTH)
-@given(**STALE)
-def test_exactly_the_writes_with_an_old_snapshot_are_stale(tmp_path, batches, lag, data) -> None:
-    exactly_the_stale(tmp_path, batches, lag, data)
+@settings(max_examples=6, deadline=None, suppress_health_check=HEALTH)
+@given(logs=LOGS)
+def test_exactly_the_writes_with_an_old_snapshot_are_stale(tmp_path, logs) -> None:
+    exactly_the_stale(tmp_path / "log.ndjson", logs)
 
 
 @pytest.mark.proof
 @settings(max_examples=500, deadline=None, suppress_health_check=HEALTH)
-@given(**STALE)
-def test_exactly_the_writes_with_an_old_snapshot_are_stale_at_length(tmp_path, batches, lag, data) -> None:
-    exactly_the_stale(tmp_path, batches, lag, data)
+@given(logs=LOGS)
+def test_exactly_the_writes_with_an_old_snapshot_are_stale_at_length(tmp_path, logs) -> None:
+    exactly_the_stale(tmp_path / "log.ndjson", logs)

@@ -35,6 +35,19 @@ def unreadable(tmp_path: Path) -> Path:
     return path
 
 
+def test_the_installed_command_ends_with_the_code_of_what_it_found(installed, corrupt, sound) -> None:
+    """As a shell meets it; the others call the same `main` without a new process."""
+    found, clean, misused = (installed("check", path) for path in (corrupt, sound, "nothing-here"))
+    assert [done.returncode for done in (found, clean, misused)] == [
+        ExitCode.FOUND,
+        ExitCode.CLEAN,
+        ExitCode.ERROR,
+    ]
+    assert "step-restarted-after-outcome" in found.stdout
+    assert (found.stderr, clean.stderr, misused.stdout) == ("", "", "")
+    assert misused.stderr == "auditor: nothing-here: there is no such file or folder\n"
+
+
 def test_a_corrupt_log_is_exit_code_1_with_its_proof_on_stdout(auditor, corrupt) -> None:
     done = auditor("check", corrupt)
     assert done.returncode == ExitCode.FOUND
@@ -51,7 +64,7 @@ def test_a_sound_log_is_exit_code_0(auditor, sound) -> None:
 
 def test_the_exit_code_is_the_worst_over_all_inputs_in_any_order(corrupt, sound, unreadable) -> None:
     def code(*paths: Path) -> int:
-        with audit(*paths) as result:
+        with audit(*paths, select=["step-restarted-after-outcome"]) as result:  # the rule that `corrupt` breaks
             return int(result.exit_code)
 
     for paths in itertools.permutations([corrupt, sound, unreadable]):
@@ -74,7 +87,7 @@ def test_the_exit_code_does_not_depend_on_the_format(auditor, corrupt, unreadabl
 def test_fail_on_names_the_lowest_severity_that_fails(auditor, tmp_path, fail_on, code) -> None:
     log = Log().add("run_completed", fence=None)  # a dropped fence: a warning
     path = write(tmp_path / "log.ndjson", manifest("fence"), log.events)
-    assert auditor("check", path, "--fail-on", fail_on).returncode == code
+    assert auditor("check", path, "--fail-on", fail_on, "--select", "dropped-fence").returncode == code
 
 
 def test_several_reports_come_from_one_run(auditor, corrupt, tmp_path) -> None:

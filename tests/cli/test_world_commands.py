@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import click
 import pytest
 
-from auditor.cli.main import cli, main
+from auditor.cli.main import cli
 from auditor.cli.world import world as commands
 from auditor.model.events import EventType as T
 from auditor.world import NewEvent, Writer, create_world, open_world, tail
@@ -41,22 +41,6 @@ async def _run(url: str, run_id: str = "wrun_order", token: str = TOKEN) -> None
         await world.append(run_id, decided, tail(done.tail), writer=me)
         for delivery in await world.queue.receive(limit=9):
             await world.queue.ack(delivery)
-
-
-@pytest.fixture
-def auditor(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Any:
-    """The command in this process, in an empty folder: it is called some hundred times here."""
-    monkeypatch.chdir(tmp_path)
-
-    def run(*args: object) -> SimpleNamespace:
-        monkeypatch.setattr(sys, "argv", ["auditor", *map(str, args)])
-        with pytest.raises(SystemExit) as ended:
-            main()
-        sys.stdout.flush()
-        out, err = capfd.readouterr()
-        return SimpleNamespace(returncode=ended.value.code, stdout=out, stderr=err)
-
-    return run
 
 
 @pytest.fixture

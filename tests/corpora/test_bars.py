@@ -23,17 +23,17 @@ class TestWithoutTheRuntimesVerdict:
     """`run_failed` and the run's stored error are gone: the log alone has to tell."""
 
     def test_every_run_is_in_the_report(self, name, without_failures) -> None:
-        audited = without_failures(name)
+        audited = without_failures[name]
         assert set(audited.runs) == set(audited.corpus.truth)
 
     def test_every_corrupted_run_is_corrupt(self, name, without_failures) -> None:
-        audited = without_failures(name)
+        audited = without_failures[name]
         corrupted = [run for run, truth in audited.corpus.truth.items() if truth.get("corrupted")]
         missed = [run for run in corrupted if audited.runs[run]["log_verdict"] != "corrupt"]
         assert not missed
 
     def test_no_healthy_run_is_accused(self, name, without_failures) -> None:
-        audited = without_failures(name)
+        audited = without_failures[name]
         accused = {
             run: [finding["because"] for finding in audited.findings(run)]
             for run, truth in audited.corpus.truth.items()
@@ -44,7 +44,7 @@ class TestWithoutTheRuntimesVerdict:
         assert not accused
 
     def test_at_most_two_in_a_hundred_healthy_runs_are_suspect(self, name, without_failures) -> None:
-        audited = without_failures(name)
+        audited = without_failures[name]
         verdicts = Counter(
             audited.runs[run]["log_verdict"] for run, truth in audited.corpus.truth.items() if _healthy(truth)
         )
@@ -52,7 +52,7 @@ class TestWithoutTheRuntimesVerdict:
         assert verdicts["cannot_tell"] == 0
 
     def test_the_witness_holds_what_the_runtime_named(self, name, without_failures) -> None:
-        audited = without_failures(name)
+        audited = without_failures[name]
         named = {
             run: set(NAMED.findall(truth["errorMessage"]))
             for run, truth in audited.corpus.truth.items()
@@ -64,21 +64,21 @@ class TestWithoutTheRuntimesVerdict:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_the_runtimes_own_verdict_never_changes_the_log_verdict(name, whole, without_failures) -> None:
-    before = {run: row["log_verdict"] for run, row in whole(name).runs.items()}
-    after = {run: row["log_verdict"] for run, row in without_failures(name).runs.items()}
+    before = {run: row["log_verdict"] for run, row in whole[name].runs.items()}
+    after = {run: row["log_verdict"] for run, row in without_failures[name].runs.items()}
     assert before == after
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_the_runtimes_verdict_stands_beside_ours(name, whole) -> None:
-    audited = whole(name)
+    audited = whole[name]
     corrupted = {run for run, truth in audited.corpus.truth.items() if truth.get("corrupted")}
     assert {run for run, row in audited.runs.items() if row["runtime_verdict"] == "corrupted"} == corrupted
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_fences_are_not_evaluated_on_a_stock_export(name, whole) -> None:
-    rules = {rule["id"]: rule for rule in whole(name).report["rules"]}
+    rules = {rule["id"]: rule for rule in whole[name].report["rules"]}
     for rule in ("stale-snapshot-write", "dropped-fence"):
         assert rules[rule]["outcome"] == "not_evaluated"
         assert rules[rule]["reason"] == "the log does not record fences"

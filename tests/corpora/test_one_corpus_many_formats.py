@@ -35,7 +35,7 @@ def events_of(archive: Path) -> list[dict]:
 
 
 @pytest.mark.parametrize("name", CHOSEN)
-def test_json_lines_in_any_order_and_any_split_are_the_same_log(name: str, whole, tmp_path: Path) -> None:
+def test_json_lines_in_any_order_and_any_split_are_the_same_log(name: str, alone, tmp_path: Path) -> None:
     events = events_of(corpus(name).archive)
     random.Random(name).shuffle(events)
     for part in range(3):
@@ -43,7 +43,7 @@ def test_json_lines_in_any_order_and_any_split_are_the_same_log(name: str, whole
         (tmp_path / f"part-{part}.ndjson").write_text(lines, "utf-8")
     with audit(tmp_path) as result:
         report = result.report
-    expected = whole(name).report
+    expected = alone(name).report
     assert verdicts(report) == verdicts(expected)
     assert fingerprints(report) == fingerprints(expected)
 
@@ -76,11 +76,11 @@ SHAPES = {
 
 
 @pytest.mark.parametrize("shape", SHAPES)
-def test_every_format_of_one_corpus_gives_the_same_findings(shape: str, whole, tmp_path: Path) -> None:
+def test_every_format_of_one_corpus_gives_the_same_findings(shape: str, alone, tmp_path: Path) -> None:
     name = "4.8.9-local-stress1p"
     with audit(SHAPES[shape](events_of(corpus(name).archive), tmp_path)) as result:
         report = result.report
-    expected = whole(name).report
+    expected = alone(name).report
     assert report["counts"]["rejects"] == 0
     assert verdicts(report) == verdicts(expected)
     assert fingerprints(report) == fingerprints(expected)

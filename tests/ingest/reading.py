@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -31,7 +32,7 @@ class Ingested:
     refusals: list[Row]
     rejects: list[Row]
     copies: list[Row]
-    heads: int
+    heads: list[Row]
     gaps: dict[str, str | None]
 
     @property
@@ -54,7 +55,7 @@ class Ingested:
     def accounted(self) -> int:
         """All rows that were read, whatever came of them; manifests are no rows."""
         read = ("events", "entities", "refusals", "rejects")
-        return self.heads + sum(row[name] for row in self.inputs for name in read)
+        return len(self.heads) + sum(row[name] for row in self.inputs for name in read)
 
 
 def read(*paths: Path | str, gaps: bool = False, **options: Any) -> Ingested:
@@ -77,9 +78,42 @@ def read(*paths: Path | str, gaps: bool = False, **options: Any) -> Ingested:
                 refusals=_rows(con, "FROM refusal ORDER BY refusal_no"),
                 rejects=_rows(con, "FROM reject JOIN source USING (source_id) ORDER BY name, line"),
                 copies=_rows(con, "FROM copy ORDER BY event_no, source_id, line"),
-                heads=len(_rows(con, "FROM head")),
+                heads=_rows(con, "FROM head ORDER BY run_id, source_id, line"),
                 gaps={row["run_id"]: row["gap"] for row in _rows(con, "FROM run")} if gaps else {},
             )
+
+
+def read_each(inputs: Mapping[str, Path], *, gaps: bool = False, **options: Any) -> dict[str, Ingested]:
+    """What `read` says of each of these inputs, by name; one Reader reads them all, at a tenth of the cost.
+
+    No two of them may hold the same run. Small files of JSON rows are loaded together, so that one bad row among
+    them makes our own reader read the rows of all.
+    """
+    names = list(inputs)
+    found = read(*inputs.values(), gaps=gaps, **options)
+    assert len(found.inputs) == len(names)
+    of_export = {row["export_id"]: names[row["input_id"] - found.inputs[0]["input_id"]] for row in found.exports}
+    of_source = {row["source_id"]: of_export[row["export_id"]] for row in found.sources}
+    of_run = {row["run_id"]: of_source[row["source_id"]] for row in found.events}
+
+    def part(rows: list[Row], name: str) -> list[Row]:
+        return [row for row in rows if of_source[row["source_id"]] == name]
+
+    return {
+        name: Ingested(
+            inputs=[row],
+            exports=[export for export in found.exports if of_export[export["export_id"]] == name],
+            sources=part(found.sources, name),
+            events=part(found.events, name),
+            entities=part(found.entities, name),
+            refusals=part(found.refusals, name),
+            rejects=part(found.rejects, name),
+            copies=part(found.copies, name),
+            heads=part(found.heads, name),
+            gaps={run: gap for run, gap in found.gaps.items() if of_run.get(run) == name},
+        )
+        for name, row in zip(names, found.inputs, strict=True)
+    }
 
 
 def _rows(con: duckdb.DuckDBPyConnection, query: str) -> list[Row]:

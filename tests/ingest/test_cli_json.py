@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from corpora.conftest import HOME
-from ingest.reading import read
+from ingest.reading import read, read_each
 from ingest.shapes import cli_array, cli_page, ndjson
 from logs import RUN, Log, entity, time
 
@@ -23,9 +23,14 @@ RUN_ROW = {"runId": RUN, "status": "completed", "workflowName": "order", "create
 CUT = "at which the CLI cuts off without a word; export it newest first or with another --limit"
 
 
-def log(events: int = 0) -> Log:
+def run_id(number: int) -> str:
+    """For logs that are read at once, each of which needs a run of its own."""
+    return f"wrun_{number:026d}"
+
+
+def log(events: int = 0, run: str = RUN) -> Log:
     """A run with two steps, and as many events as it takes."""
-    log = Log()
+    log = Log(run)
     log.add("step_created", entity("step", 0), data={"stepName": "charge", "input": {"card": 1}})
     log.add("step_retrying", entity("step", 0), data={"error": "declined", "stack": "at charge"})
     log.add("step_completed", entity("step", 0), data={"stepName": "charge", "result": {"ok": True}})
@@ -128,11 +133,13 @@ class TestData:
 class TestCutOff:
     """The CLI stops at 20, 100 or 1,000 rows and does not say so."""
 
-    @pytest.mark.parametrize("limit", [20, 100, 1000])
-    def test_an_array_as_long_as_a_limit_is_not_judged(self, limit: int, tmp_path: Path) -> None:
-        newest = log(limit + 1).events[1:]
-        found = read(cli_array(newest, tmp_path / "e.json"), gaps=True)
-        assert found.gaps == {RUN: f"the array holds exactly {limit} rows, {CUT}"}
+    def test_an_array_as_long_as_a_limit_is_not_judged(self, tmp_path: Path) -> None:
+        paths = {
+            str(limit): cli_array(log(limit + 1, run_id(limit)).events[1:], tmp_path / f"{limit}.json")
+            for limit in (20, 100, 1000)
+        }
+        for limit, found in read_each(paths, gaps=True).items():
+            assert found.gaps == {run_id(int(limit)): f"the array holds exactly {limit} rows, {CUT}"}
 
     def test_the_verdict_says_what_to_do(self, tmp_path: Path) -> None:
         path = cli_array(log(25).events[:20], tmp_path / "e.json", newest_first=False)
@@ -141,9 +148,13 @@ class TestCutOff:
             assert result.runs[0]["log_verdict"] == "cannot_tell"
             assert "export it newest first or with another --limit" in result.runs[0]["reason"]
 
-    @pytest.mark.parametrize("events", [19, 21, 99, 101])
-    def test_any_other_length_is_judged(self, events: int, tmp_path: Path) -> None:
-        assert read(cli_array(log(events).events, tmp_path / "e.json"), gaps=True).gaps == {RUN: None}
+    def test_any_other_length_is_judged(self, tmp_path: Path) -> None:
+        paths = {
+            str(events): cli_array(log(events, run_id(events)).events, tmp_path / f"{events}.json")
+            for events in (19, 21, 99, 101)
+        }
+        for events, found in read_each(paths, gaps=True).items():
+            assert found.gaps == {run_id(int(events)): None}
 
     def test_an_array_that_reaches_back_to_the_creation_is_whole(self, tmp_path: Path) -> None:
         assert read(cli_array(log(20).events, tmp_path / "e.json"), gaps=True).gaps == {RUN: None}
@@ -180,15 +191,17 @@ class TestCutOff:
 class TestDamage:
     """What is broken is named by its element; those before it, and behind it if they can be found, are kept."""
 
-    @pytest.mark.parametrize("lost", [1, 2, 3, 40, 150])
-    def test_a_cut_off_array_keeps_its_first_elements(self, lost: int, tmp_path: Path) -> None:
-        path = cli_array(log().events, tmp_path / "e.json")
-        path.write_text(path.read_text()[: -1 - lost])
-        found = read(path, gaps=True)
-        (reject,) = found.rejects
-        assert reject["line"] == len(found.events) + 1
-        assert "the file is cut off" in reject["reason"]
-        assert None not in found.gaps.values()
+    def test_a_cut_off_array_keeps_its_first_elements(self, tmp_path: Path) -> None:
+        paths = {}
+        for lost in (1, 2, 3, 40, 150):
+            path = paths[str(lost)] = cli_array(log(run=run_id(lost)).events, tmp_path / f"{lost}.json")
+            path.write_text(path.read_text()[: -1 - lost])
+        for lost, found in read_each(paths, gaps=True).items():
+            (reject,) = found.rejects
+            assert reject["line"] == len(found.events) + 1, lost
+            assert "the file is cut off" in reject["reason"], lost
+            assert list(found.gaps) == [run_id(int(lost))]
+            assert None not in found.gaps.values(), lost
 
     def test_an_element_that_is_broken_is_named_and_the_others_are_kept(self, tmp_path: Path) -> None:
         path = cli_array(log().events, tmp_path / "e.json")
@@ -218,13 +231,15 @@ class TestDamage:
         path.write_text("[\n" + json.dumps(log().events[0]) + ",\n" + "{oops},\n" * 1000 + "]")
         assert len(read(path).rejects) == 100
 
-    @pytest.mark.parametrize("element", ["3", "null", '"text"', "[1]"])
-    def test_an_element_that_is_no_object_is_named(self, element: str, tmp_path: Path) -> None:
-        path = tmp_path / "e.json"
-        path.write_text(f"[{json.dumps(log().events[0])}, {element}, {json.dumps(log().events[1])}]")
-        found = read(path)
-        assert found.reasons == [("e.json", 2, "not a JSON object")]
-        assert len(found.events) == 2
+    def test_an_element_that_is_no_object_is_named(self, tmp_path: Path) -> None:
+        paths = {}
+        for number, element in enumerate(("3", "null", '"text"', "[1]")):
+            first, second, *_ = map(json.dumps, log(run=run_id(number)).events)
+            paths[element] = tmp_path / f"{number}.json"
+            paths[element].write_text(f"[{first}, {element}, {second}]")
+        for element, found in read_each(paths).items():
+            assert found.reasons == [(paths[element].name, 2, "not a JSON object")]
+            assert len(found.events) == 2, element
 
     def test_two_arrays_in_one_file_are_not_half_read_in_silence(self, tmp_path: Path) -> None:
         path = cli_array(log().events, tmp_path / "e.json")
@@ -239,9 +254,8 @@ class TestDamage:
         assert found.reasons == [("e.json", 3, "not UTF-8")]
         assert found.gaps == {RUN: "1 of its rows could not be read"}
 
-    @pytest.mark.parametrize(
-        ("content", "problem"),
-        [
+    def test_a_document_that_is_no_log_is_a_problem(self, tmp_path: Path) -> None:
+        problems = [
             ('{\n"runId": "r", "eventType": "t", "eventId": ', "is not JSON: Expecting value (line 2)"),
             ('{\n"data": [{"runId": "r"}', "is not JSON: Expecting ',' delimiter (line 2)"),
             ('[{"name": "x"}]', "is JSON, but no row of it has a runId and what an event or an entity has"),
@@ -249,15 +263,15 @@ class TestDamage:
             ("[" + "{}," * 200 + "{}]", "is JSON, but no row of it has a runId"),
             ('{\n"runId": "r",\n"eventData": ' + "[" * 200_000, "is JSON that is nested too deeply"),
             ('{\n"runId": "\xff"}', "is not UTF-8 (byte 13)"),
-        ],
-        ids=lambda value: value[:20],
-    )
-    def test_a_document_that_is_no_log_is_a_problem(self, content: str, problem: str, tmp_path: Path) -> None:
-        path = tmp_path / "e.json"
-        path.write_bytes(content.encode("latin-1"))
-        found = read(path)
-        assert found.problems[0].startswith(problem)
-        assert found.events == []
+        ]
+        paths = {}
+        for number, (content, _) in enumerate(problems):
+            paths[content] = tmp_path / f"{number}.json"
+            paths[content].write_bytes(content.encode("latin-1"))
+        found = read_each(paths)
+        for content, problem in problems:
+            assert (found[content].problems[0] or "").startswith(problem), content[:20]
+            assert found[content].events == []
 
 
 @pytest.mark.parametrize("name", ["4.8.9-local", "5.0.0-beta.55-local", "4.2.4-local"])

@@ -9,18 +9,19 @@ from __future__ import annotations
 import json
 import time as clock
 import tracemalloc
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
 import cbor2
 import pytest
 from click.testing import CliRunner
-from ingest.reading import Ingested, read
+from ingest.reading import Ingested, read, read_each
 from ingest.shapes import cli_array, foreign_csv, ndjson, postgres_csv, renamed, world_local
 from logs import RUN, Log
 
 from auditor.cli.check import check
+from auditor.ingest import staging
 from auditor.ingest.json_rows import MAX_ROW_BYTES
 
 EVENT = Log().events[1]
@@ -30,6 +31,21 @@ GOOD = [json.dumps(event).encode() for event in Log().add("run_completed").event
 def log(path: Path, *lines: bytes) -> Path:
     """Good rows, with these lines between them: the first of them is line 3."""
     path.write_bytes(b"\n".join([*GOOD[:2], *lines, *GOOD[2:]]) + b"\n")
+    return path
+
+
+def logs(folder: Path, files: dict[str, Iterable[bytes]]) -> dict[str, Path]:
+    """A `log` for each of these, all in a folder of their own and with a run of its own, to be read at once."""
+    paths = {}
+    for number, (name, lines) in enumerate(files.items()):
+        (folder / str(number)).mkdir()
+        paths[name] = of_its_own(log(folder / str(number) / "log.ndjson", *lines), number)
+    return paths
+
+
+def of_its_own(path: Path, number: int) -> Path:
+    """The file with a run id that is as long as ours and of no other number."""
+    path.write_bytes(path.read_bytes().replace(RUN.encode(), f"wrun_{number:026d}".encode()))
     return path
 
 
@@ -104,13 +120,41 @@ ONLY_WHERE_A_ROW_IS_BAD = {
 """What DuckDB's reader takes all the same: our own is stricter, which can only raise a doubt."""
 
 
+@pytest.fixture(scope="module")
+def accepted_fast(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Ingested]:
+    """Each accepted row among good ones, by DuckDB's reader: it refuses none of them, so our own has no work."""
+    files = logs(tmp_path_factory.mktemp("fast"), {name: [line] for name, line in ACCEPTED.items()})
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(staging, "_cleaned", None)
+        return read_each(files)
+
+
+@pytest.fixture(scope="module")
+def accepted_slow(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Ingested]:
+    """The same by our own reader, as each file has a bad row too."""
+    return read_each(
+        logs(tmp_path_factory.mktemp("slow"), {name: [line, b"oops"] for name, line in ACCEPTED.items()})
+    )
+
+
+@pytest.fixture(scope="module")
+def refused_slow(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Ingested]:
+    """Each refused row among good ones, by our own reader."""
+    return read_each(
+        logs(
+            tmp_path_factory.mktemp("refused"), {name: [line, b"", b"oops"] for name, (line, _) in REFUSED.items()}
+        )
+    )
+
+
 class TestRows:
     """Single rows, among good ones."""
 
     @pytest.mark.parametrize("name", ACCEPTED)
-    def test_an_odd_row_is_the_same_in_both_readers(self, name: str, tmp_path: Path) -> None:
-        fast = read(log(tmp_path / "log.ndjson", ACCEPTED[name]))
-        slow = read(log(tmp_path / "log.ndjson", ACCEPTED[name], b"oops"))
+    def test_an_odd_row_is_the_same_in_both_readers(
+        self, name: str, accepted_fast: dict[str, Ingested], accepted_slow: dict[str, Ingested]
+    ) -> None:
+        fast, slow = accepted_fast[name], accepted_slow[name]
         assert (len(fast.events), fast.rejects) == (4, [])
         assert slow.reasons == [("log.ndjson", 4, "not JSON: Expecting value (column 1)")]
         if name not in ("a number beyond all numbers", "5,000 digits", "a payload key twice"):
@@ -121,10 +165,12 @@ class TestRows:
         ]
 
     @pytest.mark.parametrize("name", REFUSED)
-    def test_a_bad_row_is_named_with_its_line(self, name: str, tmp_path: Path) -> None:
+    def test_a_bad_row_is_named_with_its_line(
+        self, name: str, refused_slow: dict[str, Ingested], tmp_path: Path
+    ) -> None:
         line, reason = REFUSED[name]
-        fast = read(log(tmp_path / "log.ndjson", line), gaps=True)
-        slow = read(log(tmp_path / "log.ndjson", line, b"", b"oops"))
+        fast = read(log(tmp_path / "log.ndjson", line), gaps=name not in ONLY_WHERE_A_ROW_IS_BAD)
+        slow = refused_slow[name]
         assert slow.reasons[0][:2] == ("log.ndjson", 3)
         assert slow.reasons[0][2].startswith(reason)
         assert len(slow.rejects) == 2
@@ -133,28 +179,18 @@ class TestRows:
             assert len(fast.events) == len(slow.events) == 3
             assert fast.gaps[RUN] is not None
 
-    @pytest.mark.parametrize(
-        "body",
-        [
-            "",
-            "x",
-            "\0",
-            "0f8fad5b-d9cb-469f-a165-70867728950e",
-            "I" * 26,
-            "Z" * 26,
-            "9" * 26,
-            "é" * 26,
-            "a" * 10_000,
-        ],
-        ids=lambda body: ascii(body[:12]),
-    )
-    def test_ids_of_any_shape_are_ids(self, body: str, tmp_path: Path) -> None:
-        steps = Log().life("step", 0, "created", "started").life("wait", 1, "created").events
-        for event in steps[2:]:
-            event["correlationId"] = f"{event['correlationId'][:5]}{body}"
-        found = read(ndjson(steps, tmp_path / "log.ndjson"), gaps=True)
-        assert len(found.events) == 5
-        assert found.gaps == {RUN: None}
+    def test_ids_of_any_shape_are_ids(self, tmp_path: Path) -> None:
+        uuid = "0f8fad5b-d9cb-469f-a165-70867728950e"
+        bodies = ["", "x", "\0", uuid, "I" * 26, "Z" * 26, "9" * 26, "é" * 26, "a" * 10_000]
+        files = {}
+        for number, body in enumerate(bodies):
+            log = Log(f"wrun_{number:026d}").life("step", 0, "created", "started").life("wait", 1, "created")
+            for event in log.events[2:]:
+                event["correlationId"] = f"{event['correlationId'][:5]}{body}"
+            files[body] = ndjson(log.events, tmp_path / f"{number}.ndjson")
+        for number, (body, found) in enumerate(read_each(files, gaps=True).items()):
+            assert len(found.events) == 5, body[:40]
+            assert found.gaps == {f"wrun_{number:026d}": None}, body[:40]
 
     def test_of_a_key_that_stands_twice_the_last_one_counts_in_every_format(self, tmp_path: Path) -> None:
         row = changed(correlationId="step_1")
@@ -192,38 +228,58 @@ class TestRows:
         assert (len(found.events), len(found.rejects)) == (3, 100_000)
 
 
+NO_LOGS = [
+    (b"", "is empty"),
+    (b"\xef\xbb\xbf", "is no event log that auditor knows"),
+    (b" \n\r\n\t", "is empty"),
+    (bytes(1000), "is binary, and no archive or table that auditor reads"),
+    (bytes(range(256)) * 20, "is binary, and no archive or table that auditor reads"),
+    ("\n".join(map(bytes.decode, GOOD)).encode("utf-16"), "is UTF-16, as PowerShell writes it"),
+    (b"\xff" * 100, "is no event log that auditor knows"),
+    (b"<?xml version='1.0'?><log/>", "is no event log that auditor knows"),
+    (b"a;b;c\n1;2;3\n", "is no event log that auditor knows"),
+    (b"x" * 5_000_000, "is no event log that auditor knows"),
+    (b"{" * 300_000, "is no event log that auditor knows"),
+    (b"[" * 300_000, "is no event log that auditor knows"),
+    (b"[{" * 300_000, "not JSON (line 1); the file is cut off"),
+]
+"""Files that are no log, and what is said of them."""
+
+
+@pytest.fixture(scope="module")
+def no_logs_alone(tmp_path_factory: pytest.TempPathFactory) -> dict[bytes, Ingested]:
+    """What is read of each file that is no log."""
+    return read_each({c: no_log(c, tmp_path_factory.mktemp("alone")) for c, _ in NO_LOGS})
+
+
+@pytest.fixture(scope="module")
+def no_logs_in_a_folder(tmp_path_factory: pytest.TempPathFactory) -> dict[bytes, Ingested]:
+    """What is read of a folder in which such a file lies beside a good one."""
+    folders = {}
+    for number, (content, _) in enumerate(NO_LOGS):
+        folders[content] = no_log(content, tmp_path_factory.mktemp("folder")).parent
+        of_its_own(log(folders[content] / "good.ndjson"), number)
+    return read_each(folders)
+
+
+def no_log(content: bytes, folder: Path) -> Path:
+    return _bytes(folder / "log.ndjson", content)
+
+
 class TestFiles:
     """Whole files."""
 
-    @pytest.mark.parametrize(
-        ("content", "problem"),
-        [
-            (b"", "is empty"),
-            (b"\xef\xbb\xbf", "is no event log that auditor knows"),
-            (b" \n\r\n\t", "is empty"),
-            (bytes(1000), "is binary, and no archive or table that auditor reads"),
-            (bytes(range(256)) * 20, "is binary, and no archive or table that auditor reads"),
-            ("\n".join(map(bytes.decode, GOOD)).encode("utf-16"), "is UTF-16, as PowerShell writes it"),
-            (b"\xff" * 100, "is no event log that auditor knows"),
-            (b"<?xml version='1.0'?><log/>", "is no event log that auditor knows"),
-            (b"a;b;c\n1;2;3\n", "is no event log that auditor knows"),
-            (b"x" * 5_000_000, "is no event log that auditor knows"),
-            (b"{" * 300_000, "is no event log that auditor knows"),
-            (b"[" * 300_000, "is no event log that auditor knows"),
-            (b"[{" * 300_000, "not JSON (line 1); the file is cut off"),
-        ],
-        ids=lambda value: str(value[:24]),
-    )
-    def test_what_is_no_log_says_so(self, content: bytes, problem: str, tmp_path: Path) -> None:
-        path = tmp_path / "log.ndjson"
-        path.write_bytes(content)
-        found = read(path)
+    @pytest.mark.parametrize(("content", "problem"), NO_LOGS, ids=lambda value: str(value[:24]))
+    def test_what_is_no_log_says_so(
+        self,
+        content: bytes,
+        problem: str,
+        no_logs_alone: dict[bytes, Ingested],
+        no_logs_in_a_folder: dict[bytes, Ingested],
+    ) -> None:
+        found, inside = no_logs_alone[content], no_logs_in_a_folder[content]
         assert found.events == []
         assert (found.problems[0] or found.reasons[0][2]).startswith(problem)
-        (tmp_path / "folder").mkdir()
-        path.rename(tmp_path / "folder" / "log.ndjson")
-        log(tmp_path / "folder" / "good.ndjson")
-        inside = read(tmp_path / "folder")
         assert len(inside.events) == 3
         assert "log.ndjson" in str([*inside.problems, *inside.reasons])
 
@@ -257,15 +313,60 @@ class TestFiles:
         assert peak < 100 * 1024**2
 
 
+CELLS = [
+    b"",
+    b"\xff" * 40,
+    b"\x9b" + b"\xff" * 8,
+    b"\xbb" + b"\xff" * 8,
+    b"\x5b\x7f\xff\xff\xff\xff\xff\xff\xff",
+    b"\x81" * 100_000,
+    b"\xd8\x1c\x81\xd8\x1d\x00",
+    cbor2.dumps({"input": cbor2.CBORTag(4, [999_999_999, 1])}),
+    cbor2.dumps({"input": cbor2.CBORTag(4, [-999_999_999, 1])}),
+    cbor2.dumps({"input": cbor2.CBORTag(5, [999_999_999, 3])}),
+    cbor2.dumps({"input": cbor2.CBORTag(30, [1, 0])}),
+    cbor2.dumps({"input": cbor2.CBORTag(35, "(a+)+$")}),
+    cbor2.dumps({"input": cbor2.CBORTag(35, "(")}),
+    cbor2.dumps({"resumeAt": cbor2.CBORTag(1, 1e300)}),
+    cbor2.dumps({"resumeAt": cbor2.CBORTag(0, "0001-01-01T00:00:00+14:00")}),
+    cbor2.dumps({"input": 1 << 80_000}),
+    cbor2.dumps({"input": float("nan")}),
+    b"\xa1\x61i\x63\xed\xa0\x80",
+    cbor2.dumps([1, 2]),
+    cbor2.dumps("text"),
+    cbor2.dumps({1: {b"k": cbor2.undefined}, None: cbor2.CBORSimpleValue(99)}),
+]
+"""What a CBOR column may hold."""
+
+
+def table(folder: Path, run: str = RUN) -> Path:
+    return postgres_csv(Log(run).life("step", 0, "created", stepName="s").events, folder) / "workflow_events.csv"
+
+
+@pytest.fixture(scope="module")
+def cells(tmp_path_factory: pytest.TempPathFactory) -> dict[bytes, Ingested]:
+    """What is read of a table with each of these cells. None of them may take long, so all of them may not."""
+    paths = {}
+    for number, data in enumerate(CELLS):
+        path = table(tmp_path_factory.mktemp("cells"), f"wrun_{number:026d}")
+        lines = path.read_text().splitlines()
+        columns = lines[2].split(",")
+        columns[6] = "\\x" + data.hex()
+        lines[2] = ",".join(columns)
+        path.write_text("\n".join(lines))
+        paths[data] = path
+    started = clock.process_time()
+    found = read_each(paths)
+    assert clock.process_time() - started < 5
+    return found
+
+
 class TestTables:
     """CSV tables, ours and the SDK's."""
 
-    def table(self, folder: Path) -> Path:
-        return postgres_csv(Log().life("step", 0, "created", stepName="s").events, folder) / "workflow_events.csv"
-
     @pytest.mark.parametrize("quote", [b'"', b""])
     def test_a_field_of_100_mb_is_named_and_not_kept(self, quote: bytes, tmp_path: Path) -> None:
-        path = self.table(tmp_path)
+        path = table(tmp_path)
         lines = path.read_bytes().splitlines()
         lines[2:2] = [b"x," + quote + b"y" * 100_000_000 + quote + b",,,,,,"]
         path.write_bytes(b"\n".join(lines))
@@ -275,7 +376,7 @@ class TestTables:
         assert peak < 200 * 1024**2
 
     def test_a_field_that_never_ends_is_named_where_it_begins(self, tmp_path: Path) -> None:
-        path = self.table(tmp_path)
+        path = table(tmp_path)
         lines = path.read_bytes().splitlines()
         path.write_bytes(b"\n".join([*lines[:3], b'x,"' + b"y\n" * 100_000]))
         found = read(path)
@@ -284,7 +385,7 @@ class TestTables:
 
     @pytest.mark.parametrize("where", ["id", "run_id", "type", "header"])
     def test_a_cell_that_is_no_utf8_is_named(self, where: str, tmp_path: Path) -> None:
-        path = self.table(tmp_path)
+        path = table(tmp_path)
         lines = path.read_bytes().splitlines()
         if where == "header":
             lines[0] += b",x\xff"
@@ -300,43 +401,9 @@ class TestTables:
         foreign = read(path, fields={"run_id": "runId", "id": "eventId", "type": "eventType"})
         assert len(foreign.rejects) == len(found.rejects)
 
-    @pytest.mark.parametrize(
-        "data",
-        [
-            b"",
-            b"\xff" * 40,
-            b"\x9b" + b"\xff" * 8,
-            b"\xbb" + b"\xff" * 8,
-            b"\x5b\x7f\xff\xff\xff\xff\xff\xff\xff",
-            b"\x81" * 100_000,
-            b"\xd8\x1c\x81\xd8\x1d\x00",
-            cbor2.dumps({"input": cbor2.CBORTag(4, [999_999_999, 1])}),
-            cbor2.dumps({"input": cbor2.CBORTag(4, [-999_999_999, 1])}),
-            cbor2.dumps({"input": cbor2.CBORTag(5, [999_999_999, 3])}),
-            cbor2.dumps({"input": cbor2.CBORTag(30, [1, 0])}),
-            cbor2.dumps({"input": cbor2.CBORTag(35, "(a+)+$")}),
-            cbor2.dumps({"input": cbor2.CBORTag(35, "(")}),
-            cbor2.dumps({"resumeAt": cbor2.CBORTag(1, 1e300)}),
-            cbor2.dumps({"resumeAt": cbor2.CBORTag(0, "0001-01-01T00:00:00+14:00")}),
-            cbor2.dumps({"input": 1 << 80_000}),
-            cbor2.dumps({"input": float("nan")}),
-            b"\xa1\x61i\x63\xed\xa0\x80",
-            cbor2.dumps([1, 2]),
-            cbor2.dumps("text"),
-            cbor2.dumps({1: {b"k": cbor2.undefined}, None: cbor2.CBORSimpleValue(99)}),
-        ],
-        ids=lambda data: data[:12].hex(),
-    )
-    def test_whatever_the_cbor_its_row_is_read_or_named(self, data: bytes, tmp_path: Path) -> None:
-        path = self.table(tmp_path)
-        lines = path.read_text().splitlines()
-        cells = lines[2].split(",")
-        cells[6] = "\\x" + data.hex()
-        lines[2] = ",".join(cells)
-        path.write_text("\n".join(lines))
-        started = clock.process_time()
-        found = read(path)
-        assert clock.process_time() - started < 5
+    @pytest.mark.parametrize("data", CELLS, ids=lambda data: data[:12].hex())
+    def test_whatever_the_cbor_its_row_is_read_or_named(self, data: bytes, cells: dict[bytes, Ingested]) -> None:
+        found = cells[data]
         assert len(found.events) + len(found.rejects) == 3
         assert [line for _, line, _ in found.reasons] in ([], [3])
         assert found.problems == [None]
@@ -357,31 +424,28 @@ class TestFolders:
         assert (found.rejects, found.problems) == ([], [None])
         assert peak < 50 * 1024**2
 
-    @pytest.mark.parametrize(
-        ("content", "reason"),
-        [
-            (b"", "an empty file"),
-            (b"\n", "an empty file"),
-            (GOOD[1][:30], "not JSON: "),
-            (GOOD[1] * 2, "not JSON: Extra data"),
-            (b"3", "not a JSON object but a number"),
-            (GOOD[1].decode().encode("utf-16"), "not UTF-8 (byte 1)"),
-            (bytes(100), "not JSON: "),
-            (b"{" + b" " * 20_000_000 + b"}", "longer than 16 MiB"),
-        ],
-        ids=["empty", "blank", "cut", "twice", "number", "utf-16", "nul", "long"],
-    )
-    def test_a_file_of_a_world_that_is_no_record_is_named(
-        self, content: bytes, reason: str, tmp_path: Path
-    ) -> None:
-        path = world_local(Log().events, tmp_path / "world")
-        name = f"{RUN}-evnt_01M81J1AEG0000000000000000.json"
-        (path / "events" / name).write_bytes(content)
-        found = read(path, gaps=True)
-        assert [(source, line) for source, line, _ in found.reasons] == [(f"events/{name}", None)]
-        assert found.reasons[0][2].startswith(reason)
-        assert found.gaps[RUN] is not None
-        assert len(found.events) == 1
+    def test_a_file_of_a_world_that_is_no_record_is_named(self, tmp_path: Path) -> None:
+        reasons = {
+            "empty": (b"", "an empty file"),
+            "blank": (b"\n", "an empty file"),
+            "cut": (GOOD[1][:30], "not JSON: "),
+            "twice": (GOOD[1] * 2, "not JSON: Extra data"),
+            "number": (b"3", "not a JSON object but a number"),
+            "utf-16": (GOOD[1].decode().encode("utf-16"), "not UTF-8 (byte 1)"),
+            "nul": (bytes(100), "not JSON: "),
+            "long": (b"{" + b" " * 20_000_000 + b"}", "longer than 16 MiB"),
+        }
+        worlds, names = {}, {}
+        for number, (name, (content, _)) in enumerate(reasons.items()):
+            run = f"wrun_{number:026d}"
+            worlds[name] = world_local(Log(run).events, tmp_path / name)
+            names[name] = f"events/{run}-evnt_01M81J1AEG0000000000000000.json"
+            (worlds[name] / names[name]).write_bytes(content.replace(RUN.encode(), run.encode()))
+        for name, found in read_each(worlds, gaps=True).items():
+            assert [(source, line) for source, line, _ in found.reasons] == [(names[name], None)]
+            assert found.reasons[0][2].startswith(reasons[name][1])
+            assert None not in found.gaps.values(), name
+            assert len(found.events) == len(found.gaps) == 1, name
 
 
 class TestTheCommand:

@@ -22,6 +22,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from ingest import worlds
 from ingest.facts import facts, ingested, problem, rejects, rows
+from ingest.reading import read
 from logs import write
 from postgres import OWNER, PASSWORD, Server, free_port
 
@@ -215,11 +216,11 @@ def test_a_time_with_a_zone_is_that_moment(server: Server, sdk: str) -> None:
 )
 def test_a_broken_row_is_named_and_the_others_are_read(change: str, reason: str, server: Server, sdk: str) -> None:
     server.psql(f"UPDATE workflow.workflow_events SET {change} WHERE type = 'run_started'", "sdk")
-    ((source, _, run_id, said),) = rejects(sdk)
-    assert (source, run_id) == ("workflow.workflow_events", "wrun_1")
+    found = read(sdk)
+    ((source, _, said),) = found.reasons
+    assert (source, found.rejects[0]["run_id"]) == ("workflow.workflow_events", "wrun_1")
     assert reason in said
-    with ingested(sdk) as con:
-        assert con.execute("SELECT count(*) FROM event").fetchall() == [(2,)]
+    assert len(found.events) == 2
 
 
 @pytest.mark.parametrize(

@@ -206,14 +206,19 @@ def test_a_token_that_was_hashed_before_is_the_same_token_and_nothing_else_passe
 ) -> None:
     hashed = hashlib.sha256(TOKEN.encode()).hexdigest()
 
-    def token_hashes(data: dict[str, Any]) -> list[str | None]:
-        log = Log().add("hook_created", entity("hook", 0), data=data)
-        return [event["token_hash"] for event in read(write(tmp_path / "log.ndjson", log.events)).events[2:]]
-
-    assert token_hashes({"token": TOKEN}) == token_hashes({"tokenSha256": hashed}) == [hashed[:16]]
-    assert token_hashes({"token": TOKEN, "tokenSha256": "0" * 64}) == [hashed[:16]]
-    for no_hash in (TOKEN, TOKEN * 4, hashed[:16], hashed.upper(), hashed + "0"):
-        assert token_hashes({"tokenSha256": no_hash}) == [None]
+    none = [TOKEN, TOKEN * 4, hashed[:16], hashed.upper(), hashed + "0"]
+    log = Log()
+    for number, data in enumerate(
+        [
+            {"token": TOKEN},
+            {"tokenSha256": hashed},
+            {"token": TOKEN, "tokenSha256": "0" * 64},
+            *({"tokenSha256": no_hash} for no_hash in none),
+        ]
+    ):
+        log.add("hook_created", entity("hook", number), data=data)
+    found = read(write(tmp_path / "log.ndjson", log.events)).events[2:]
+    assert [event["token_hash"] for event in found] == [*[hashed[:16]] * 3, *[None] * len(none)]
 
 
 @pytest.mark.parametrize("magic", [b"encr", b"encp"])

@@ -17,7 +17,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from ingest import worlds
-from ingest.facts import NOW, facts, ingested, problem, rejects, rows
+from ingest.facts import NOW, facts, ingested, problem, rows
+from ingest.reading import PLACE, Ingested, read_each
 from logs import write
 
 from auditor import UsageError, audit
@@ -25,6 +26,7 @@ from auditor.ingest import sqlite_world, world_tables
 from auditor.ingest.staging import Batch
 
 RUN = worlds.golden()[1]["runId"]
+RUNS = {record["runId"] for record in worlds.golden() if "runId" in record}
 
 
 @pytest.fixture
@@ -32,6 +34,23 @@ def world(tmp_path: Path) -> Path:
     folder = tmp_path / "world"
     folder.mkdir()
     return worlds.sqlite(worlds.golden(), folder / "world.db")
+
+
+def of_its_own(name: str) -> list[worlds.Record]:
+    """The golden records under run ids of their own, so that many such worlds can be read at once."""
+    text = json.dumps(worlds.golden())
+    for run_id in RUNS:
+        text = text.replace(run_id, f"{run_id}-{name}")
+    return list(json.loads(text))
+
+
+def told(found: Ingested, name: str) -> list[str]:
+    """Every row that was read of a world that is `of_its_own`, under the run ids that all such worlds share."""
+    places = {*PLACE, "refusal_no", "entity_no"}
+    return sorted(
+        repr({key: value for key, value in row.items() if key not in places}).replace(f"-{name}'", "'")
+        for row in (*found.events, *found.refusals, *found.entities, *found.heads)
+    )
 
 
 @pytest.fixture
@@ -61,11 +80,11 @@ def statuses(path: Path) -> set[str]:
 # The same audit -----------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("journal", ["wal", "delete"])
-def test_a_world_gives_the_same_audit_as_its_log(journal: str, tmp_path: Path) -> None:
-    log = write(tmp_path / "log.ndjson", worlds.golden())
-    world = worlds.sqlite(worlds.golden(), tmp_path / "world.db", journal=journal)
-    assert facts(world) == facts(log)
+def test_a_world_gives_the_same_audit_as_its_log_in_either_journal_mode(tmp_path: Path) -> None:
+    expected = facts(write(tmp_path / "log.ndjson", worlds.golden()))
+    for journal in ("wal", "delete"):
+        world = worlds.sqlite(worlds.golden(), tmp_path / f"{journal}.db", journal=journal)
+        assert facts(world) == expected, journal
 
 
 def test_a_world_is_read_wherever_it_lies(world: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -236,45 +255,64 @@ def test_a_file_that_was_cut_off_is_damaged(kept: int, world: Path) -> None:
     assert "is damaged SQLite" in problem(world) or "is no world of auditor" in problem(world)
 
 
-@pytest.mark.parametrize("page", range(2, 12))
-def test_a_damaged_page_is_damage_or_nothing_that_is_read(page: int, world: Path) -> None:
-    content = bytearray(world.read_bytes())
-    content[(page - 1) * 4096 : (page - 1) * 4096 + 64] = b"\xff" * 64
-    sound = rows(world)
-    world.write_bytes(content)
-    with ingested(world) as con:
-        ((text,),) = con.execute("SELECT problem FROM input").fetchall()
-    assert "is damaged SQLite" in text if text else rows(world) == sound
+def test_a_damaged_page_is_damage_or_nothing_that_is_read(tmp_path: Path) -> None:
+    paths = {}
+    for page in range(1, 12):
+        name = f"page-{page:02}"
+        paths[name] = worlds.sqlite(of_its_own(name), tmp_path / f"{name}.db")
+        content = bytearray(paths[name].read_bytes())
+        if page > 1:  # the first world stays as it is
+            content[(page - 1) * 4096 : (page - 1) * 4096 + 64] = b"\xff" * 64
+        paths[name].write_bytes(content)
+    sound, *others = read_each(paths).items()
+    assert (sound[1].problems, sound[1].rejects) == ([None], [])
+    assert len(others) == 10
+    for name, found in others:
+        if found.problems[0]:
+            assert "is damaged SQLite" in found.problems[0], name
+        else:
+            assert found.rejects == [], name
+            assert told(found, name) == told(sound[1], sound[0]), name
+    assert {found.problems[0] is None for _, found in others} == {True, False}, "there are pages of both kinds"
 
 
 # Rows that cannot be read -------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    ("change", "reason"),
-    [
-        ("data = '{\"a\": '", "eventData: not JSON"),
-        ("data = '[1]'", "eventData: not a JSON object but an array"),
-        ("data = 'null'", "eventData: not a JSON object but null"),
-        ('data = \'{},"eventId":"forged"\'', "eventData: not JSON"),
-        ("data = CAST(x'7b22ff227d' AS TEXT)", "eventData: not UTF-8"),
-        ("data = x'00ff'", "eventData: not UTF-8"),
-        ("fence = 'none'", "fence: not JSON"),
-        ("event_type = CAST(x'ff' AS TEXT)", "not UTF-8"),
-        ("created_at = 'yesterday'", "createdAt is not a time"),
-        ("created_at = 9223372036854775807", "createdAt is not a time"),
-        ("event_id = ''", "eventId is missing"),
-    ],
-)
-def test_a_broken_row_is_named_and_the_others_are_read(change: str, reason: str, world: Path) -> None:
-    with closing(sqlite3.connect(world)) as con:
-        con.execute(f"UPDATE event SET {change} WHERE run_id = ? AND position = 3", [RUN])
-        con.commit()
-    ((source, line, run_id, said),) = rejects(world)
-    assert (source, line, run_id) == ("world.db/event", 3, RUN)
-    assert reason in said
-    with ingested(world) as con:
-        assert con.execute("SELECT count(*) FROM event").fetchall() == [(17,)]
+BROKEN = [
+    ("data = '{\"a\": '", "eventData: not JSON"),
+    ("data = '[1]'", "eventData: not a JSON object but an array"),
+    ("data = 'null'", "eventData: not a JSON object but null"),
+    ('data = \'{},"eventId":"forged"\'', "eventData: not JSON"),
+    ("data = CAST(x'7b22ff227d' AS TEXT)", "eventData: not UTF-8"),
+    ("data = x'00ff'", "eventData: not UTF-8"),
+    ("fence = 'none'", "fence: not JSON"),
+    ("event_type = CAST(x'ff' AS TEXT)", "not UTF-8"),
+    ("created_at = 'yesterday'", "createdAt is not a time"),
+    ("created_at = 9223372036854775807", "createdAt is not a time"),
+    ("event_id = ''", "eventId is missing"),
+]
+"""What breaks a row, and what is said of it."""
+
+
+@pytest.fixture(scope="module")
+def broken(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Ingested]:
+    """What is read of the golden world after each of these changes to its third event."""
+    paths = {}
+    for number, (change, _) in enumerate(BROKEN):
+        path = tmp_path_factory.mktemp("broken") / "world.db"
+        update = f"UPDATE event SET {change} WHERE run_id = '{RUN}-{number}' AND position = 3;"
+        paths[change] = worlds.sqlite(of_its_own(str(number)), path, update)
+    return read_each(paths)
+
+
+@pytest.mark.parametrize("number", range(len(BROKEN)), ids=lambda number: BROKEN[number][0])
+def test_a_broken_row_is_named_and_the_others_are_read(number: int, broken: dict[str, Ingested]) -> None:
+    change, reason = BROKEN[number]
+    (reject,) = broken[change].rejects
+    assert (reject["name"], reject["line"], reject["run_id"]) == ("world.db/event", 3, f"{RUN}-{number}")
+    assert reason in reject["reason"]
+    assert len(broken[change].events) == 17
 
 
 def test_a_broken_row_or_file_is_never_green(world: Path) -> None:

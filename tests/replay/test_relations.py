@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 from logs import RUN, Log, entity, event_id, manifest, write
 from ulid import ULID
 
-from auditor import audit, schemas
+from auditor import Audit, audit, schemas
 from auditor.model import ids
 from auditor.replay import relations
 
@@ -53,12 +54,16 @@ def test_a_parameter_of_the_workflow_wins(macros) -> None:
     assert macros.execute(asked).fetchall() == [(900, 60, 60)]
 
 
-def run_of(path: Path) -> dict[str, Any]:
-    with audit(path) as result:
-        cursor = result.con.execute("SELECT * FROM run")
-        names = [column[0] for column in cursor.description]
-        (row,) = cursor.fetchall()
-        return dict(zip(names, row, strict=True))
+def runs_of(result: Audit) -> dict[str, dict[str, Any]]:
+    """The rows of the relation `run`, by run id."""
+    cursor = result.con.execute("SELECT * FROM run")
+    names = [column[0] for column in cursor.description or ()]
+    return {row["run_id"]: row for row in (dict(zip(names, values, strict=True)) for values in cursor.fetchall())}
+
+
+def run_id(number: int) -> str:
+    """Many small logs are judged in one audit, each as a run of its own."""
+    return f"wrun_{number:026d}"
 
 
 def test_an_entity_has_its_ordinal_in_the_sequence_of_its_run(tmp_path: Path) -> None:
@@ -70,27 +75,25 @@ def test_an_entity_has_its_ordinal_in_the_sequence_of_its_run(tmp_path: Path) ->
     assert found == [("hook", 0), ("step", 1), ("wait", 2), ("step", 33)]
 
 
-@pytest.mark.parametrize(
-    "names",
-    [
+def test_ids_of_another_scheme_have_no_ordinals(tmp_path: Path) -> None:
+    schemes = [
         ["step_01KAP2D000AAAAAAAAAAAAAA00", "wait_01KAP2D001AAAAAAAAAAAAAA01"],  # another millisecond
         ["step_01KAP2D000AAAAAAAAAAAAAA00", "wait_01KAP2D000AAAAZZAAAAAAAA01"],  # another sequence
         ["step_00000000000000000000000001", "wait_00000000000000000000000002"],  # counters
         ["step_first", "wait_second"],
         # Two kinds on the very first draw: each kind draws from a sequence of its own.
         ["step_01KAP2D000AAAAAAAAAAAAAA00", "wait_01KAP2D000AAAAAAAAAAAAAA00"],
-    ],
-    ids=["two times", "far apart", "digits", "names", "a sequence a kind"],
-)
-def test_ids_of_another_scheme_have_no_ordinals(tmp_path: Path, names: list[str]) -> None:
-    log = Log()
-    for name in names:
-        log.add(f"{name.split('_')[0]}_created", name)
-    path = write(tmp_path / "log.ndjson", log.events)
-    assert "ordinals" not in run_of(path)["capabilities"]
-    with audit(path) as result:
+    ]
+    logs = [Log(run_id(number)) for number in range(len(schemes))]
+    for log, names in zip(logs, schemes, strict=True):
+        for name in names:
+            log.add(f"{name.split('_')[0]}_created", name)
+    with audit(write(tmp_path / "log.ndjson", *(log.events for log in logs))) as result:
+        with_ordinals = [run for run, row in runs_of(result).items() if "ordinals" in row["capabilities"]]
         rules = {rule["id"]: rule["outcome"] for rule in result.report["rules"]}
-    assert rules["ordinal-collision"] == "not_evaluated"
+        assert len(result.runs) == len(schemes)
+    assert with_ordinals == []
+    assert rules["ordinal-collision"] == "not_evaluated", "of no run"
 
 
 def test_the_first_wait_and_the_first_step_may_collide(tmp_path: Path) -> None:
@@ -104,34 +107,48 @@ def positions(events: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return [event | {"position": number} for number, event in enumerate(events, start=1)]
 
 
-HEAD = {"record": "head", "runId": RUN}
+Records = list[dict[str, Any]]
 
 
-@pytest.mark.parametrize(
-    ("records", "gap"),
-    [
-        (lambda log: log.events, None),
-        (lambda log: log.events[2:], "the export lacks its run_created and run_started"),
-        (lambda log: log.events[1:], None),  # an old run may start with run_started
-        (lambda log: positions(log.events), None),
-        (lambda log: [e for e in positions(log.events) if e["position"] != 3], "positions 1 to 5 should be there"),
-        (lambda log: [*log.events, HEAD | {"events": 5, "tail": event_id(5)}], None),
-        (lambda log: [*log.events, HEAD | {"events": 6}], "its head counts 6 events, 5 were exported"),
-        (lambda log: [*log.events, HEAD | {"events": 5, "tail": event_id(6)}], "its head names the tail"),
-        (lambda log: [HEAD | {"events": 5}], "none of its events was exported"),
-    ],
-)
-def test_a_gap_in_the_history_is_named(tmp_path: Path, records, gap: str | None) -> None:
-    log = Log().life("wait", 0, "created", "completed").add("run_completed")
-    path = write(tmp_path / "log.ndjson", manifest(), records(log))
-    run = run_of(path)
+def head(log: Log, **more: Any) -> dict[str, Any]:
+    return {"record": "head", "runId": log.run_id, **more}
+
+
+GAPS: list[tuple[Callable[[Log], Records], str | None]] = [
+    (lambda log: log.events, None),
+    (lambda log: log.events[2:], "the export lacks its run_created and run_started"),
+    (lambda log: log.events[1:], None),  # an old run may start with run_started
+    (lambda log: positions(log.events), None),
+    (lambda log: [e for e in positions(log.events) if e["position"] != 3], "positions 1 to 5 should be there"),
+    (lambda log: [*log.events, head(log, events=5, tail=event_id(5))], None),
+    (lambda log: [*log.events, head(log, events=6)], "its head counts 6 events, 5 were exported"),
+    (lambda log: [*log.events, head(log, events=5, tail=event_id(6))], "its head names the tail"),
+    (lambda log: [head(log, events=5)], "none of its events was exported"),
+]
+
+
+@pytest.fixture(scope="module")
+def incomplete(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Audit]:
+    """Every log with or without a gap as an input of its own."""
+    folder, paths = tmp_path_factory.mktemp("gaps"), []
+    for number, (records, _) in enumerate(GAPS):
+        log = Log(run_id(number)).life("wait", 0, "created", "completed").add("run_completed")
+        paths.append(write(folder / f"{number}.ndjson", manifest(), records(log)))
+    with audit(*paths) as result:
+        yield result
+
+
+@pytest.mark.parametrize("number", range(len(GAPS)), ids=lambda number: f"{number}-{GAPS[number][1]}")
+def test_a_gap_in_the_history_is_named(number: int, incomplete: Audit) -> None:
+    name, gap = run_id(number), GAPS[number][1]
+    run = runs_of(incomplete)[name]
     assert (run["gap"] or "").startswith(gap or "")
     assert (run["gap"] is None) is (gap is None)
     assert ("complete" in run["capabilities"]) is (gap is None)
-    with audit(path) as result:
-        assert result.runs[0]["log_verdict"] == ("sound" if gap is None else "cannot_tell")
-        found = {f["rule"] for f in result.findings if f["rule"] != "run-created-misplaced"}
-        assert found == (set() if gap is None else {"incomplete-export"})
+    (judged,) = [run for run in incomplete.runs if run["run_id"] == name]
+    assert judged["log_verdict"] == ("sound" if gap is None else "cannot_tell")
+    found = {f["rule"] for f in incomplete.findings if f["run_id"] == name} - {"run-created-misplaced"}
+    assert found == (set() if gap is None else {"incomplete-export"})
 
 
 def test_a_run_that_only_its_stored_row_knows_is_in_the_report(tmp_path: Path) -> None:
@@ -157,18 +174,20 @@ def test_other_content_under_one_id_is_kept(tmp_path: Path) -> None:
         assert result.report["counts"]["events"] == 4
 
 
-@pytest.mark.parametrize(
-    ("core", "spec", "expected"),
-    [
+def test_a_run_knows_what_its_core_tolerates(tmp_path: Path) -> None:
+    cores: list[tuple[str | None, int, tuple[bool | None, bool, bool]]] = [
         ("4.2.4", 3, (False, False, True)),
         ("4.8.9", 3, (True, False, True)),
         ("5.0.0-beta.55", 7, (True, True, False)),
         (None, 3, (None, False, True)),
-    ],
-)
-def test_a_run_knows_what_its_core_tolerates(tmp_path: Path, core, spec, expected) -> None:
-    run = run_of(write(tmp_path / "log.ndjson", Log(core=core, spec=spec).events))
-    assert (run["compares_resume_at"], run["tolerates_restart"], run["dies_of_late_creation"]) == expected
+    ]
+    logs = [Log(run_id(number), core=core, spec=spec) for number, (core, spec, _) in enumerate(cores)]
+    with audit(write(tmp_path / "log.ndjson", *(log.events for log in logs))) as result:
+        runs = runs_of(result)
+    for log, (core, _, expected) in zip(logs, cores, strict=True):
+        run = runs[log.run_id]
+        known = (run["compares_resume_at"], run["tolerates_restart"], run["dies_of_late_creation"])
+        assert known == expected, core
 
 
 def test_the_derived_relations_are_those_of_the_contract(tmp_path: Path) -> None:
