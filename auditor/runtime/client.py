@@ -30,7 +30,7 @@ async def start(
 ) -> str:
     """Create a run of a workflow, to be worked on by whoever works on this world; its id.
 
-    Started twice with one `run_id` it is one run. Raises UsageError for arguments that are no JSON, EntityConflict
+    Started twice with one `run_id` it is one run. Raises UsageError for arguments that are no JSON, InvalidEvent
     if the id has a run with other arguments.
     """
     made = workflow_of(workflow)

@@ -18,9 +18,13 @@ from auditor.model.ids import milliseconds, ulid
 from auditor.runtime.promises import Loop, Promise
 from auditor.runtime.registry import step_of
 from auditor.runtime.values import must_be_json
+from auditor.world.draft import MAX_ID
 
 P = ParamSpec("P")
 T = TypeVar("T")
+
+LONGEST_SLEEP = 100 * 365 * 24 * 3600
+"""Seconds that a sleep takes at most."""
 
 _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 
@@ -85,7 +89,7 @@ class Hook:
 
     def withdraw(self, claim: Promise[Any]) -> None:
         """Give a claim back that has lost a race, so that it takes no payload from those who come after."""
-        if not claim.done:
+        if claim in self._claims:
             self._claims.remove(claim)
 
     def deliver(self, payload: Any) -> None:
@@ -105,9 +109,12 @@ class Hook:
     def __await__(self) -> Generator[Any, None, Any]:
         return self.claim().__await__()
 
-    async def __aiter__(self) -> AsyncIterator[Any]:
-        while True:
-            yield await self
+    # No generator: an event loop around the replay would take charge of one that is left.
+    def __aiter__(self) -> AsyncIterator[Any]:
+        return self
+
+    async def __anext__(self) -> Any:
+        return await self
 
 
 Waited = Promise[T] | Hook | Coroutine[Any, Any, T]
@@ -149,8 +156,8 @@ class Context:
     def sleep(self, duration: float | dt.timedelta) -> Promise[None]:
         """A promise that is settled after so many seconds. It begins here, not at the `await`."""
         seconds = duration.total_seconds() if isinstance(duration, dt.timedelta) else float(duration)
-        if not 0 <= seconds < float("inf"):
-            raise UsageError(f"a sleep takes 0 seconds or more, not {duration!r}")
+        if not 0 <= seconds <= LONGEST_SLEEP:
+            raise UsageError(f"a sleep takes 0 seconds to a hundred years, not {duration!r}")
         resume_at = self.now_ms + round(seconds * 1000)
         return self._allocate(EntityKind.WAIT, {"resumeAt": resume_at}).promise
 
@@ -158,7 +165,10 @@ class Context:
         """Something that the outside can deliver to, by its token; by default its correlation id.
 
         While it is open no other hook has the token: awaiting one that asked too late raises HookConflict.
+        Raises UsageError if no world takes it for a token.
         """
+        if token is not None and not (0 < len(token) <= MAX_ID and token.isprintable()):
+            raise UsageError(f"a token is a text of 1 to {MAX_ID} printable characters, not {token[:40]!r}")
         made = self._allocate(EntityKind.HOOK, {})
         made.hook = Hook(made.correlation_id if token is None else token)
         made.data["token"] = made.hook.token

@@ -35,7 +35,7 @@ def decide(history: History, replay: Replay, now: int, settled: Settled = ()) ->
     if history.is_ended:
         return None
     if not history.is_started:
-        return Decision("start", (NewEvent(T.RUN_STARTED),))
+        return _events("start", [NewEvent(T.RUN_STARTED)], settled)
     if elapsed := _events("elapsed waits", [NewEvent(T.WAIT_COMPLETED, w) for w in history.elapsed(now)], settled):
         return elapsed
     replay.deliver_all(history.events[replay.delivered :])
@@ -43,9 +43,20 @@ def decide(history: History, replay: Replay, now: int, settled: Settled = ()) ->
     if outcome is not None:
         kind = T.RUN_COMPLETED if isinstance(outcome, Returned) else T.RUN_FAILED
         return Decision("terminal", (NewEvent(kind, data=outcome.data),))
-    wanted = [_creation(made) for made in replay.missing]
-    wanted += [NewEvent(T.HOOK_DISPOSED, made.correlation_id) for made in replay.disposals]
-    return _events("suspension", wanted, settled)
+    return _events("suspension", _wanted(replay, settled), settled)
+
+
+def _wanted(replay: Replay, settled: Settled) -> list[NewEvent]:
+    """What a suspension disposes of and creates: what was let go of first, so that its token is free."""
+    wanted = [NewEvent(T.HOOK_DISPOSED, made.correlation_id) for made in replay.disposals]
+    for made in replay.missing:
+        creation = _creation(made)
+        wanted.append(creation)
+        let_go = made.hook is not None and made.hook.disposed
+        if let_go and (creation.event_type, creation.correlation_id) not in settled:
+            # Whether it got its token, and so has one to let go of, is for the log to say.
+            break
+    return wanted
 
 
 def _events(site: str, events: list[NewEvent], settled: Settled) -> Decision | None:

@@ -47,6 +47,11 @@ class History:
                 self.events.append(event)
                 self._note(event)
 
+    @property
+    def has_open_waits(self) -> bool:
+        """Whether a wait was created and not completed."""
+        return bool(self._due)
+
     def elapsed(self, now: int) -> list[str]:
         """The open waits that are over by a time in ms since 1970, the earliest first."""
         over = [(due, wait) for wait, due in self._due.items() if due <= now]

@@ -7,6 +7,7 @@ are drawn only there, so what a replay allocates is a function of the log's pref
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -40,6 +41,10 @@ class Returned:
 
     value: Any
 
+    def described(self) -> str:
+        """In a few words, for an error; not the value, which may be a secret."""
+        return "returned something"
+
     @property
     def data(self) -> dict[str, Any]:
         """What run_completed says."""
@@ -51,6 +56,10 @@ class Raised:
     """The workflow has raised."""
 
     error: BaseException
+
+    def described(self) -> str:
+        """In a few words, for an error."""
+        return f"raised {type(self.error).__name__}"
 
     @property
     def data(self) -> dict[str, Any]:
@@ -95,11 +104,14 @@ class Replay:
 
     @property
     def disposals(self) -> list[Allocation]:
-        """Hooks that the workflow has let go of and the log has not."""
+        """Hooks that the log has created, and that the workflow has let go of and the log has not."""
         return [
             made
             for made in self.allocations
-            if made.hook is not None and made.hook.disposed and not made.is_closed
+            if made.hook is not None
+            and made.hook.disposed
+            and not made.is_closed
+            and made.correlation_id in self._written
         ]
 
     @property
@@ -127,10 +139,11 @@ class Replay:
         if kind is T.RUN_CREATED:
             self._input = called(data_of(event))
         elif kind is T.RUN_STARTED and self._task is None:
-            args, kwargs = self._input
-            self._task = self._loop.spawn(self._workflow.function(self._context, *args, **kwargs))
+            self._task = self._loop.spawn(self._begun())
         elif (move := move_of(kind)) is not None:
             self._to_entity(event, kind, move.kind)
+        elif kind in ENDS:
+            self._to_end(event, kind)
         self._loop.run()
 
     def deliver_all(self, events: Iterable[Event]) -> None:
@@ -147,6 +160,11 @@ class Replay:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    async def _begun(self) -> Any:
+        """The workflow; a call that does not fit its parameters is an error of it, too."""
+        args, kwargs = self._input
+        return await self._workflow.function(self._context, *args, **kwargs)
 
     def _to_entity(self, event: Event, kind: EventType, entity: EntityKind) -> None:
         made = self._allocation(event)
@@ -166,6 +184,19 @@ class Replay:
             made.hook.fail(HookConflict(made.hook.token, data.get("conflictingRunId")))
         else:
             _settle(made, kind, data)
+
+    def _to_end(self, event: Event, kind: EventType) -> None:
+        """An end that the code decided on is the one that it comes to again; others end runs for other reasons."""
+        data, outcome = data_of(event), self.outcome
+        if kind is T.RUN_COMPLETED:
+            same = isinstance(outcome, Returned) and json.loads(json.dumps(outcome.value)) == data.get("output")
+        elif kind is T.RUN_FAILED and data.get("errorCode") == USER_ERROR:
+            # Only the class: the text of an error may hold what differs from process to process.
+            same = isinstance(outcome, Raised) and error_data(outcome.error)["name"] == error_of(data)[0]
+        else:
+            return
+        if not same:
+            raise self._diverged(event, "still waits" if outcome is None else f"has {outcome.described()}", kind)
 
     def _allocation(self, event: Event) -> Allocation | None:
         for made in self.allocations[self._known :]:

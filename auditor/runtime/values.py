@@ -5,15 +5,16 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from auditor.errors import UsageError
+from auditor.errors import InvalidEvent, UsageError
 from auditor.model.rows import Event
+from auditor.world.draft import json_text
 
 
 def must_be_json(value: object, what: str) -> None:
-    """Raise UsageError if a value cannot be kept in the log."""
+    """Raise UsageError if a world would not take a value into the log."""
     try:
-        json.dumps(value, allow_nan=False)
-    except (TypeError, ValueError, RecursionError) as error:
+        json_text({"value": value})
+    except InvalidEvent as error:
         raise UsageError(f"{what} must be JSON, which the log keeps: {error}") from None
 
 
@@ -35,7 +36,8 @@ def called(data: dict[str, Any]) -> tuple[list[Any], dict[str, Any]]:
 
 def error_data(error: BaseException) -> dict[str, str]:
     """An error as the log keeps it: its class and what it says. No stack: it names files of this machine."""
-    return {"name": type(error).__name__, "message": str(error)}
+    # Names of files may hold what no log can: half a surrogate pair.
+    return {"name": type(error).__name__, "message": str(error).encode("utf-8", "backslashreplace").decode()}
 
 
 def error_of(data: dict[str, Any]) -> tuple[str, str]:
