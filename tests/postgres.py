@@ -38,7 +38,7 @@ SETTINGS = {
     "fsync": "off",
     "full_page_writes": "off",
     "shared_buffers": "16MB",
-    "max_connections": "20",
+    "max_connections": "40",
     "dynamic_shared_memory_type": "mmap",  # /dev/shm of a container may be tiny
     "listen_addresses": "127.0.0.1",
 }

@@ -6,11 +6,14 @@ import asyncio
 import logging
 import signal
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import click
 from prometheus_client import start_http_server
 from pythonjsonlogger.json import JsonFormatter
 
+from auditor.cli.urls import must_last
 from auditor.errors import UsageError
 from auditor.runtime import FencePolicy, Worker
 from auditor.runtime.registry import workflow_at
@@ -83,11 +86,9 @@ def work(
     The modules are imported from this folder, as Python would. Messages for workflows and steps that none of them
     declares are left to other workers. Every fence conflict is logged and counted, by the site that decided.
     """
-    if url.startswith("memory:"):
-        raise UsageError("a world in memory is of one process: there is nothing in it to work on")
+    must_last(url)
     for place in workflows:
         workflow_at(place)
-    _log_to_stderr(log_level)
 
     async def until_stopped() -> None:
         async with await open_world(url) as world:
@@ -105,10 +106,12 @@ def work(
                 loop.add_signal_handler(stop, worker.stop)
             await worker.run()
 
-    asyncio.run(until_stopped())
+    with _logging_to_stderr(log_level):
+        asyncio.run(until_stopped())
 
 
-def _log_to_stderr(level: str) -> None:
+@contextmanager
+def _logging_to_stderr(level: str) -> Iterator[None]:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(
         JsonFormatter("{levelname}{message}", style="{", timestamp="at", rename_fields={"levelname": "level"})
@@ -116,6 +119,10 @@ def _log_to_stderr(level: str) -> None:
     logger = logging.getLogger("auditor")
     logger.addHandler(handler)
     logger.setLevel(level.upper())
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
 
 
 def _serve(port: int, worker: Worker) -> None:

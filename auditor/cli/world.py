@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 import click
 
 from auditor.cli.progress import progress
+from auditor.cli.urls import must_last
 from auditor.cli.work import work
 from auditor.errors import NotFound, UsageError
 from auditor.model.events import EventType
@@ -64,7 +65,7 @@ def world() -> None:
 @_url
 def init(url: str) -> None:
     """Make a new, empty world at URL: a SQLite file, or the schema `auditor` in a database."""
-    _must_last(url)
+    must_last(url)
     asyncio.run(create_world(url))
     click.echo("made an empty world")
 
@@ -277,20 +278,13 @@ def stats(url: str, json_: bool) -> None:
 
 def _in_world(url: str, work: Callable[[World], Awaitable[T]]) -> T:
     """Open the world, do the work in it, and close it."""
-    _must_last(url)
+    must_last(url)
 
     async def call() -> T:
         async with await open_world(url) as opened:
             return await work(opened)
 
     return asyncio.run(call())
-
-
-def _must_last(url: str) -> None:
-    if url.startswith("memory:"):
-        raise UsageError(
-            "a world in memory ends with its process; give sqlite:///FILE or postgresql://USER@HOST/DB"
-        )
 
 
 async def _runs(opened: World, status: str | None, limit: int) -> AsyncIterator[Run]:

@@ -40,7 +40,8 @@ MAX_CONFLICTS = 5
 """Times that one tick decides again after a fence conflict; then it goes back to the queue."""
 
 BACKOFF_SECONDS = 0.025
-"""The pause after the first conflict of a tick; after the n-th it is n times as long."""
+"""After its first conflict a tick decides again at once, with what the refusal brings; after the n-th it first
+pauses n - 1 times so long, and reads again."""
 
 MAX_DIVERGENCES = 3
 """Ticks of a run in a row that may diverge; the next one that does fails the run."""
@@ -194,11 +195,12 @@ class _Work:
             ticker.metrics.exhausted.labels(site).inc()
             self._tell("retries exhausted", decision)
             return False
-        if missing is None:
-            missing = (await ticker.world.events(self.run_id, self._history.unbroken)).events
-        self._history.merge(missing)
         ticker.metrics.retries.labels(site).inc()
-        await ticker.pause(ticker.jitter(BACKOFF_SECONDS * self._conflicts))
+        self._history.merge(missing or ())
+        if missing is None or self._conflicts > 1:
+            # Who waits has to look again: under many signals, what was missing is old after a few milliseconds.
+            await ticker.pause(ticker.jitter(BACKOFF_SECONDS * (self._conflicts - 1)))
+            self._history.merge((await ticker.world.events(self.run_id, self._history.unbroken)).events)
         return True
 
     def _tell(self, what: str, decision: Decision, **more: object) -> None:

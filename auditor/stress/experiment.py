@@ -42,7 +42,7 @@ class Plan:
     serialise: bool = False
     latency: Latency = AT_ONCE
     workers: int = 1
-    timeout_seconds: float = 120.0
+    timeout_seconds: float = 300.0
     seed: int = 0
 
 

@@ -93,7 +93,8 @@ def test_init_makes_a_world_once(auditor: Any, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("command", sorted(set(commands.commands) - {"init"}))
 def test_every_command_says_what_is_wrong_with_a_url(auditor: Any, tmp_path: Path, command: str) -> None:
-    more = {"events": ["wrun_1"], "cancel": ["wrun_1"], "resume": ["token"]}.get(command, [])
+    workflow = ["--workflow", "auditor.stress.shape:stress"]
+    more = {"events": ["wrun_1"], "cancel": ["wrun_1"], "resume": ["token"], "work": workflow}.get(command, [])
     (tmp_path / "text.db").write_text("this is no database, but it is longer than a header of one would be. " * 9)
     with closing(sqlite3.connect(tmp_path / "other.db")) as con:
         con.execute("CREATE TABLE a (b)")
