@@ -162,7 +162,8 @@ class Context:
         return self._allocate(EntityKind.WAIT, {"resumeAt": resume_at}).promise
 
     def hook(self, token: str | None = None) -> Hook:
-        """Something that the outside can deliver to, by its token; by default its correlation id.
+        """Something that the outside can deliver to, by its token; by default its correlation id, which follows
+        from the run's id: where that is no secret, give a token that is.
 
         While it is open no other hook has the token: awaiting one that asked too late raises HookConflict.
         Raises UsageError if no world takes it for a token.

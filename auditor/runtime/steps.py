@@ -19,6 +19,7 @@ from typing import Any, NamedTuple
 from auditor.errors import EntityConflict, FatalError, RetryableError, RunTerminal, StoreUnavailable
 from auditor.model.events import EventType
 from auditor.model.rows import Event
+from auditor.runtime.context import LONGEST_SLEEP
 from auditor.runtime.metrics import Metrics
 from auditor.runtime.registry import Step
 from auditor.runtime.values import called, data_of, error_data, must_be_json
@@ -129,8 +130,8 @@ class Executor:
             if attempt.attempt >= step.max_attempts:
                 return T.STEP_FAILED, {"error": error_data(error)}
             after = error.retry_after if isinstance(error, RetryableError) else None
-            delay = step.retry_after if after is None else after
-            retry_at = await self.world.now() + round(max(delay, 0) * 1000)
+            delay = after if after is not None and 0 <= after <= LONGEST_SLEEP else step.retry_after
+            retry_at = await self.world.now() + round(delay * 1000)
             return T.STEP_RETRYING, {"error": error_data(error), "retryAfter": retry_at}
         return T.STEP_COMPLETED, {"result": result}
 

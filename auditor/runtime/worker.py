@@ -102,11 +102,18 @@ class Worker:
         self._tell_all()
 
     async def run(self) -> None:
-        """Work until `stop`."""
+        """Work until `stop`. Raises NotAWorld if the world is gone."""
         logger.info("worker started", extra={"writer_id": self.writer_id, "policy": self._ticker.policy.value})
-        await asyncio.gather(
-            self._serve(MessageKind.RUN, self._tick), self._serve(MessageKind.STEP, self._execute)
-        )
+        serving = [
+            asyncio.create_task(self._serve(MessageKind.RUN, self._tick)),
+            asyncio.create_task(self._serve(MessageKind.STEP, self._execute)),
+        ]
+        try:
+            await asyncio.gather(*serving)
+        finally:
+            # If one of them cannot go on, the other one ends what is under way, too.
+            self.stop()
+            await asyncio.gather(*serving, return_exceptions=True)
         logger.info("worker stopped", extra={"writer_id": self.writer_id, "counts": self.metrics.totals()})
 
     async def _serve(self, kind: MessageKind, handle: Callable[[Delivery], Awaitable[None]]) -> None:
@@ -208,6 +215,8 @@ class Worker:
             await queue.nack(delivery, UNKNOWN_DELAY_MS, delivery.memo)
             return
         ticked = await self._ticker.tick(workflow, run_id, events, _divergences(delivery.memo))
+        if run.completed_at is not None:
+            self._logs.forget(run_id)
         if ticked.result is Result.CONFLICTS:
             await self._later(delivery)
         elif ticked.result is Result.DIVERGED:
