@@ -15,12 +15,14 @@ from typing import Any, TypeVar
 import click
 
 from auditor.cli.progress import progress
+from auditor.cold import Replayed, replay_history
 from auditor.errors import NotAWorld, UsageError
 from auditor.model.judgement import ExitCode
 from auditor.report import stress as text
 from auditor.result import audit
 from auditor.runtime import FencePolicy
 from auditor.stress import Latency, Outcome, Plan, Shape, run_cycle
+from auditor.stress.shape import stress as workflow
 from auditor.world import World, create_world, open_world
 from auditor.world.export import export
 
@@ -141,12 +143,12 @@ def stress(
         log = Path(export_to) if export_to else folder / "log.ndjson"
         if export_to and log.exists():
             raise UsageError(f"{log} exists already; name another file")
-        outcome = asyncio.run(_experiment(url, plan, cycles, log))
+        outcome, replayed = asyncio.run(_experiment(url, plan, cycles, log))
         for line in text.outcome(outcome):
             click.echo(line)
         result = stack.enter_context(audit(log))
         click.echo()
-        for line in text.audited(result, outcome):
+        for line in text.audited(result, outcome, replayed):
             click.echo(line)
         if export_to:
             click.echo(f"\nthe log is in {log}; auditor check {log} tells what was found")
@@ -154,7 +156,8 @@ def stress(
         return int(ExitCode.CLEAN if well and result.exit_code == ExitCode.CLEAN else ExitCode.FOUND)
 
 
-async def _experiment(url: str, plan: Plan, cycles: int, log: Path) -> Outcome:
+async def _experiment(url: str, plan: Plan, cycles: int, log: Path) -> tuple[Outcome, list[Replayed]]:
+    """What became of the runs, and what a replay of the code says of those that failed."""
     total = Outcome()
     async with await _opened(url) as world:
         for cycle in range(cycles):
@@ -162,7 +165,8 @@ async def _experiment(url: str, plan: Plan, cycles: int, log: Path) -> Outcome:
                 total += await run_cycle(world, url, replace(plan, seed=plan.seed + cycle * plan.workers), show)
         with progress("exporting") as show:
             await export(world, log, fence_policy=plan.policy.value, progress=show)
-    return total
+        failed = [run for run in total.runs if (row := await world.run(run)) is not None and row.error_code]
+        return total, [replay_history(workflow, (await world.events(run)).events) for run in failed]
 
 
 async def _opened(url: str) -> World:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
-from auditor.model.judgement import Severity, Verdict
+from auditor.cold import Replayed
+from auditor.model.judgement import ReplayOutcome, Severity, Verdict
 from auditor.result import Audit
 from auditor.stress import Outcome
 
@@ -42,8 +43,8 @@ def outcome(found: Outcome) -> Iterator[str]:
     yield f"  {'acknowledged, not in the log':<32}{len(found.lost):>8}"
 
 
-def audited(audit: Audit, found: Outcome) -> Iterator[str]:
-    """What the audit of the exported log says of these runs."""
+def audited(audit: Audit, found: Outcome, replayed: Sequence[Replayed]) -> Iterator[str]:
+    """What the audit of the exported log says of these runs, and a replay of the code of those that failed."""
     mine = set(found.runs)
     rows = [run for run in audit.runs if run["run_id"] in mine]
     verdicts = Counter(run["log_verdict"] for run in rows)
@@ -53,6 +54,8 @@ def audited(audit: Audit, found: Outcome) -> Iterator[str]:
     if corrupted:
         known = sum(run["log_verdict"] == Verdict.CORRUPT for run in corrupted)
         yield f"  {known} of the {len(corrupted)} runs that failed as corrupted are corrupt by their log"
+        diverge = sum(one.outcome is ReplayOutcome.REPRODUCED and one.reason is not None for one in replayed)
+        yield f"  {diverge} of them diverge when their code is replayed"
     rules = Counter(
         (finding["severity"], finding["rule"])
         for finding in audit.findings

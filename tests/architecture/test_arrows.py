@@ -23,7 +23,7 @@ ARROWS: dict[str, set[str]] = {
     "pipeline": {"model", "database", "ingest", "replay", "check"},
     "document": {"model"},
     "result": {"model", "pipeline", "document"},
-    "report": {"model", "result", "stress"},
+    "report": {"model", "result", "cold", "stress"},
     "cli": {"model", "cold", "ingest", "check", "report", "result", "runtime", "stress", "world"},
     "__init__": {"model", "result"},
     "world": {"model"},
