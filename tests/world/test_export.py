@@ -192,7 +192,7 @@ async def test_it_streams_to_a_pipe_and_tells_how_far_it_is(scene: Scene) -> Non
 
 
 NOT_HERE = {"slot-hole", "replay-divergence", "terminal-not-reproducible"}
-"""The rules that cannot be evaluated: the ids of our worlds are ULIDs, and `auditor check` has no code to replay."""
+"""The rules that are not evaluated: our ids are ULIDs, and `auditor check` has no code to replay."""
 
 
 async def test_an_audit_finds_the_export_sound_with_every_rule_evaluated(scene: Scene) -> None:
