@@ -15,7 +15,7 @@ from auditor.runtime.registry import workflow_of
 from auditor.runtime.replayer import ENDS
 from auditor.runtime.values import data_of, error_of, must_be_json
 from auditor.runtime.worker import Worker
-from auditor.world import NewEvent, World, Writer, as_of, new_run_id, tail, unfenced
+from auditor.world import NewEvent, World, Writer, fences, new_run_id, tail, unfenced
 from auditor.world.protocol import this_process
 
 T = EventType
@@ -46,15 +46,15 @@ async def start(
 
 
 async def resume_hook(
-    world: World, token: str, payload: Any = None, *, resume_id: str | None = None, as_of_ms: int | None = None
+    world: World, token: str, payload: Any = None, *, resume_id: str | None = None, as_of: int | None = None
 ) -> Event:
     """Deliver a payload to the open hook that holds a token; the event that it became.
 
-    `resume_id` names this delivery: repeated, it gives the first event again. `as_of_ms`, the `as_of` of a
+    `resume_id` names this delivery: repeated, it gives the first event again. `as_of`, the `as_of` of a
     snapshot, makes it conditional: only if nothing happened to the run since. Otherwise a delivery is never
     refused because something happened.
 
-    Raises NotFound (no such hook is open), RunTerminal, and with `as_of_ms` FenceConflict.
+    Raises NotFound (no such hook is open), RunTerminal, and with `as_of` FenceConflict.
     """
     must_be_json(payload, "a payload")
     hook = await world.hook_by_token(token)
@@ -66,7 +66,7 @@ async def resume_hook(
         {"token": token, "payload": payload},
         resume_id=resume_id or f"resume_{secrets.token_hex(10)}",
     )
-    fence = _FROM_OUTSIDE if as_of_ms is None else as_of(as_of_ms)
+    fence = _FROM_OUTSIDE if as_of is None else fences.as_of(as_of)
     appended = await world.append(hook.run_id, [event], fence, writer=_writer("resume"))
     return appended.events[-1]
 

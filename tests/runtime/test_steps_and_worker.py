@@ -538,9 +538,9 @@ async def waiting(world: World) -> str:
 async def test_a_delivery_with_as_of_is_refused_if_something_happened_since(world: SqliteWorld) -> None:
     run_id = await waiting(world)
     read = await world.events(run_id)
-    await resume_hook(world, "door", 1, as_of_ms=read.as_of)
+    await resume_hook(world, "door", 1, as_of=read.as_of)
     with pytest.raises(FenceConflict) as caught:
-        await resume_hook(world, "door", 2, as_of_ms=read.as_of)
+        await resume_hook(world, "door", 2, as_of=read.as_of)
     assert [data_of(event)["payload"] for event in caught.value.missing or ()] == [1]
     await resume_hook(world, "door", 2)
     async with Worker(world):

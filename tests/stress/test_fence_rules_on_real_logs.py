@@ -170,7 +170,7 @@ async def test_a_delivery_that_asked_to_be_conditional_and_a_cancellation_are_no
             while not (await world.hook_by_token("one") and await world.hook_by_token("two")):
                 await asyncio.sleep(0.01)
             read = await world.events(first)
-            await resume_hook(world, "one", 5, as_of_ms=read.as_of)
+            await resume_hook(world, "one", 5, as_of=read.as_of)
             assert await result(world, first, 10) == 5
             await cancel(world, second, "not needed")
         await export(world, tmp_path / "log.ndjson")
