@@ -5,12 +5,11 @@ import re
 from pathlib import Path
 
 import pytest
+from readme import usage
 
 from auditor.check.catalogue import load
 from auditor.check.header import HEADINGS
 from auditor.schemas import NAMES
-
-README = (Path(__file__).parents[2] / "README.md").read_text("utf-8")
 
 
 def test_rules_lists_every_rule(auditor) -> None:
@@ -56,7 +55,7 @@ def test_coverage_wants_logs_and_logs_want_coverage(auditor) -> None:
 
 
 def test_the_help_in_the_readme_is_the_help(auditor) -> None:
-    assert auditor("check", "--help").stdout.strip() in README
+    assert auditor("check", "--help").stdout.strip() == usage("auditor check")
 
 
 def test_no_command_shows_a_traceback_on_nonsense(auditor) -> None:
