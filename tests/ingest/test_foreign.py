@@ -18,7 +18,7 @@ from ingest.shapes import compressed, foreign_csv, ndjson, parquet, renamed, tar
 from logs import RUN, Log, entity, manifest, time
 
 from auditor import audit
-from auditor.cli.check import check
+from auditor.cli.main import cli
 
 NAMES = {
     "runId": "workflow",
@@ -153,7 +153,9 @@ class TestMistakes:
 
     @staticmethod
     def run(*arguments: str) -> tuple[int, str]:
-        done = CliRunner().invoke(check, [*arguments, "--select", "duplicate-event-id"], standalone_mode=False)
+        done = CliRunner().invoke(
+            cli, ["check", *arguments, "--select", "duplicate-event-id"], standalone_mode=False
+        )
         text = done.output + (str(done.exception) if done.exception else "")
         return done.return_value or 0, text
 

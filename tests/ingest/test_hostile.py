@@ -20,7 +20,7 @@ from ingest.reading import Ingested, read, read_each
 from ingest.shapes import cli_array, foreign_csv, ndjson, postgres_csv, renamed, world_local
 from logs import RUN, Log
 
-from auditor.cli.check import check
+from auditor.cli.main import cli
 from auditor.ingest import staging
 from auditor.ingest.json_rows import MAX_ROW_BYTES
 
@@ -466,7 +466,9 @@ class TestTheCommand:
         self, make: Callable[[Path], Path], said: str, tmp_path: Path
     ) -> None:
         path = make(tmp_path)
-        done = CliRunner().invoke(check, [str(path), "--select", "incomplete-export"], standalone_mode=False)
+        done = CliRunner().invoke(
+            cli, ["check", str(path), "--select", "incomplete-export"], standalone_mode=False
+        )
         assert done.exception is None
         assert done.return_value == 3
         assert said in " ".join(done.output.split())
