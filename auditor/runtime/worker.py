@@ -176,8 +176,12 @@ class Worker:
     async def _keep(self, delivery: Delivery) -> None:
         while True:
             await asyncio.sleep(self._lease_ms / 3000)
-            with suppress(WorldError):
+            try:
                 await self._world.queue.extend(delivery, self._lease_ms)
+            except LeaseLost:
+                return
+            except WorldError as error:
+                self._failed(error, delivery)
 
     def _failed(self, error: Exception, delivery: Delivery | None = None) -> None:
         self.metrics.failures.labels(type(error).__name__).inc()
