@@ -138,12 +138,6 @@ class Nondeterminism(WorkflowError):
         self.around_log = tuple(around_log)
         self.around_replay = tuple(around_replay)
 
-    def story(self) -> str:
-        """The message and both sequences, for a terminal."""
-        log = "\n".join(f"    {line}" for line in self.around_log)
-        replay = "\n".join(f"    {line}" for line in self.around_replay)
-        return f"{self}\n  the log:\n{log}\n  what the code creates:\n{replay}"
-
 
 class WorkflowFailed(WorkflowError):
     """A run has failed. `code` is its errorCode: `USER_ERROR` or `CORRUPTED_EVENT_LOG`."""

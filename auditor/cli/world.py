@@ -16,17 +16,17 @@ import click
 from auditor.cli.progress import progress
 from auditor.cli.urls import must_last
 from auditor.cli.work import work
-from auditor.errors import NotFound, UsageError
-from auditor.model.events import EventType
+from auditor.errors import UsageError
 from auditor.model.judgement import ExitCode
 from auditor.model.records import EVENT, HEAD, RUN
 from auditor.model.rows import Refusal, Run
 from auditor.report import world as text
 from auditor.report.text import plain
-from auditor.world import Fence, NewEvent, World, Writer, as_of, create_world, open_world, unfenced
+from auditor.runtime.client import cancel as cancel_run
+from auditor.runtime.client import resume_hook
+from auditor.world import Appended, World, create_world, open_world
 from auditor.world.dumping import dumped
 from auditor.world.export import Format, export
-from auditor.world.protocol import this_process
 from auditor.world.to_log import Lines
 from auditor.world.verify import Verification, verify
 
@@ -181,19 +181,10 @@ def resume(url: str, token: str, payload: str, resume_id: str | None, moment: in
 
     --as-of makes it conditional: refused if anything was committed to the run since MS (ms since 1970).
     """
-    data = {"payload": _parsed(payload)}
+    delivered = _parsed(payload)
     if token == _STDIO:
         token = sys.stdin.readline().strip()
-
-    async def work(opened: World) -> None:
-        hook = await opened.hook_by_token(token)
-        if hook is None:
-            raise NotFound("no open hook holds this token", reason="no_such_hook")
-        event = NewEvent(EventType.HOOK_RECEIVED, hook.correlation_id, data, resume_id=resume_id)
-        fence = unfenced("a delivery from the command line") if moment is None else as_of(moment)
-        await _append(opened, hook.run_id, event, fence, "resume")
-
-    _in_world(url, work)
+    _tell(_in_world(url, lambda opened: resume_hook(opened, token, delivered, resume_id=resume_id, as_of=moment)))
 
 
 @world.command(short_help="Cancel a run.")
@@ -202,9 +193,7 @@ def resume(url: str, token: str, payload: str, resume_id: str | None, moment: in
 @click.option("--reason", metavar="TEXT", help="Why; kept in the log.")
 def cancel(url: str, run_id: str, reason: str | None) -> None:
     """Cancel RUN and print the event's id. Steps that are under way are not stopped."""
-    event = NewEvent(EventType.RUN_CANCELLED, data=None if reason is None else {"cancelReason": reason})
-    fence = unfenced("a cancellation from the command line")
-    _in_world(url, lambda opened: _append(opened, run_id, event, fence, "cancel"))
+    _tell(_in_world(url, lambda opened: cancel_run(opened, run_id, reason)))
 
 
 @world.command(name="verify", short_help="Check that a world is what it wrote.")
@@ -296,13 +285,11 @@ async def _runs(opened: World, status: str | None, limit: int) -> AsyncIterator[
         after = page[-1].run_id
 
 
-async def _append(opened: World, run_id: str, event: NewEvent, fence: Fence, command: str) -> None:
-    writer = Writer(this_process(), site=f"auditor world {command}")
-    done = await opened.append(run_id, [event], fence, writer=writer)
-    (appended,) = done.events
+def _tell(done: Appended) -> None:
+    (event,) = done.events
     if done.repeated:
-        click.echo(f"this was delivered before, as #{appended.position} of {plain(run_id)}", err=True)
-    click.echo(plain(appended.event_id))
+        click.echo(f"this was delivered before, as #{event.position} of {plain(event.run_id)}", err=True)
+    click.echo(plain(event.event_id))
 
 
 def _described(run: Run, entity: Lines, head: Lines) -> dict[str, Any]:

@@ -20,9 +20,10 @@ from auditor.model.judgement import ReplayOutcome
 from auditor.model.rows import Event
 from auditor.runtime.context import Allocation
 from auditor.runtime.registry import Workflow, workflow_of
-from auditor.runtime.replayer import CREATIONS, ENDS, USER_ERROR, WINDOW, Raised, Replay, Returned, described
+from auditor.runtime.replayer import CREATIONS, USER_ERROR, WINDOW, Raised, Replay, Returned, described
 from auditor.runtime.tick import CORRUPTED
 from auditor.runtime.values import data_of, error_of
+from auditor.world.draft import ENDS
 
 T = EventType
 OTHER = ReplayOutcome.OTHER_TERMINAL

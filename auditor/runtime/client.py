@@ -10,12 +10,11 @@ from typing import Any
 from auditor.__about__ import __version__
 from auditor.errors import NotFound, WorkflowCancelled, WorkflowFailed
 from auditor.model.events import EventType
-from auditor.model.rows import Event
 from auditor.runtime.registry import workflow_of
-from auditor.runtime.replayer import ENDS
 from auditor.runtime.values import data_of, error_of, must_be_json
 from auditor.runtime.worker import Worker
-from auditor.world import NewEvent, World, Writer, fences, new_run_id, tail, unfenced
+from auditor.world import Appended, NewEvent, World, Writer, fences, new_run_id, tail, unfenced
+from auditor.world.draft import ENDS
 from auditor.world.protocol import this_process
 
 T = EventType
@@ -47,8 +46,8 @@ async def start(
 
 async def resume_hook(
     world: World, token: str, payload: Any = None, *, resume_id: str | None = None, as_of: int | None = None
-) -> Event:
-    """Deliver a payload to the open hook that holds a token; the event that it became.
+) -> Appended:
+    """Deliver a payload to the open hook that holds a token; the event that it became, or was before.
 
     `resume_id` names this delivery: repeated, it gives the first event again. `as_of`, the `as_of` of a
     snapshot, makes it conditional: only if nothing happened to the run since. Otherwise a delivery is never
@@ -59,7 +58,8 @@ async def resume_hook(
     must_be_json(payload, "a payload")
     hook = await world.hook_by_token(token)
     if hook is None:
-        raise NotFound(f"no open hook has the token {token!r}", reason="no_such_hook")
+        # The token is a credential: what is wrong with it is not for a log to say.
+        raise NotFound("no open hook holds this token", reason="no_such_hook")
     event = NewEvent(
         T.HOOK_RECEIVED,
         hook.correlation_id,
@@ -67,14 +67,14 @@ async def resume_hook(
         resume_id=resume_id or f"resume_{secrets.token_hex(10)}",
     )
     fence = _FROM_OUTSIDE if as_of is None else fences.as_of(as_of)
-    appended = await world.append(hook.run_id, [event], fence, writer=_writer("resume"))
-    return appended.events[-1]
+    return await world.append(hook.run_id, [event], fence, writer=_writer("resume"))
 
 
-async def cancel(world: World, run_id: str, reason: str | None = None) -> None:
-    """Cancel a run. Raises NotFound, and RunTerminal if it has ended."""
+async def cancel(world: World, run_id: str, reason: str | None = None) -> Appended:
+    """Cancel a run; steps that are under way are not stopped. Raises NotFound, and RunTerminal if it has ended."""
     data = None if reason is None else {"cancelReason": reason}
-    await world.append(run_id, [NewEvent(T.RUN_CANCELLED, data=data)], _FROM_OUTSIDE, writer=_writer("cancel"))
+    event = NewEvent(T.RUN_CANCELLED, data=data)
+    return await world.append(run_id, [event], _FROM_OUTSIDE, writer=_writer("cancel"))
 
 
 async def result(world: World, run_id: str, timeout: float | None = None) -> Any:

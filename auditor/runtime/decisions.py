@@ -5,16 +5,15 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import NamedTuple
 
-from auditor.model.events import EntityKind, EventType
+from auditor.model.events import EventType
 from auditor.runtime.context import Allocation
 from auditor.runtime.history import History
-from auditor.runtime.replayer import Replay, Returned
+from auditor.runtime.replayer import CREATIONS, Replay, Returned
 from auditor.world import NewEvent
+from auditor.world.draft import MAX_EVENTS
 
 T = EventType
-_CREATION = {EntityKind.STEP: T.STEP_CREATED, EntityKind.WAIT: T.WAIT_CREATED, EntityKind.HOOK: T.HOOK_CREATED}
-MAX_BATCH = 1_000
-"""Events in one append, as a world takes them."""
+_CREATION = {entity: event_type for event_type, entity in CREATIONS.items()}
 
 Settled = Collection[tuple[EventType, str | None]]
 
@@ -61,7 +60,7 @@ def _wanted(replay: Replay, settled: Settled) -> list[NewEvent]:
 
 def _events(site: str, events: list[NewEvent], settled: Settled) -> Decision | None:
     left = [event for event in events if (event.event_type, event.correlation_id) not in settled]
-    return Decision(site, tuple(left[:MAX_BATCH])) if left else None
+    return Decision(site, tuple(left[:MAX_EVENTS])) if left else None
 
 
 def _creation(made: Allocation) -> NewEvent:

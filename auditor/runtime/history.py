@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from itertools import count
 
 from auditor.model.events import EventType
 from auditor.model.rows import Event
-from auditor.runtime.replayer import ENDS
 from auditor.runtime.values import data_of
-from auditor.world.draft import milliseconds_of
+from auditor.world.draft import ENDS, milliseconds_of
 
 T = EventType
 
@@ -35,9 +35,8 @@ class History:
     @property
     def unbroken(self) -> int:
         """The position up to which no event is missing."""
-        if not self.events or self.events[-1].position == len(self.events):
-            return len(self.events)
-        return next(place for place, event in enumerate(self.events) if event.position != place + 1)
+        known = {event.position for event in self.events}
+        return next(position for position in count() if position + 1 not in known)
 
     def merge(self, events: Iterable[Event]) -> None:
         """Take note of events; those that are known already change nothing."""

@@ -103,7 +103,7 @@ class Task(Promise[T]):
     def close(self) -> None:
         """Leave it where it waits."""
         # Code in its `finally` that waits again is told so by Python.
-        with suppress(RuntimeError, Exception):
+        with suppress(Exception):
             self._coroutine.close()
 
 

@@ -20,13 +20,11 @@ from auditor.runtime.context import Allocation, Context
 from auditor.runtime.promises import Loop, Task
 from auditor.runtime.registry import Workflow
 from auditor.runtime.values import called, data_of, error_data, error_of, must_be_json
+from auditor.world.draft import ENDS
 
 T = EventType
 CREATIONS = {T.STEP_CREATED: EntityKind.STEP, T.WAIT_CREATED: EntityKind.WAIT, T.HOOK_CREATED: EntityKind.HOOK}
 """What creates an entity. A `hook_conflict` stands where the creation of a hook would, if its token was taken."""
-
-ENDS = frozenset({T.RUN_COMPLETED, T.RUN_FAILED, T.RUN_CANCELLED})
-"""What ends a run."""
 
 WINDOW = 5
 """Events and allocations that a divergence shows before and behind."""

@@ -108,10 +108,10 @@ class Ticker:
 
     async def _diverged(self, work: _Work, error: Nondeterminism | Divergence, times: int) -> Ticked:
         self.metrics.divergences.inc()
-        logger.warning(
-            "replay diverged",
-            extra={"run_id": work.run_id, "tick_id": work.tick_id, "times": times, "why": str(error)},
-        )
+        said = {"run_id": work.run_id, "tick_id": work.tick_id, "times": times, "why": str(error)}
+        if isinstance(error, Nondeterminism):
+            said |= {"around_log": error.around_log, "around_replay": error.around_replay}
+        logger.warning("replay diverged", extra=said)
         if times <= MAX_DIVERGENCES:
             return Ticked(Result.DIVERGED, times)
         message = f"the replay diverged {times} times in a row: {error}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from types import TracebackType
 from typing import Any, NamedTuple, Self
 
@@ -74,7 +74,9 @@ class DistantWorld:
         """See `World.now`."""
         return await self._world.now()
 
-    def dump(self, tables: Sequence[str], run_id: str | None = None) -> Any:
+    def dump(
+        self, tables: Sequence[str], run_id: str | None = None
+    ) -> AsyncIterator[tuple[str, Sequence[tuple[Any, ...]]]]:
         """See `World.dump`."""
         return self._world.dump(tables, run_id)
 

@@ -1,6 +1,7 @@
 """The workers of an experiment: in this process, or each in one of its own.
 
-Such a process works until its stdin ends, so none outlives the experiment, and then prints what it counted.
+Such a process reads its settings from stdin, for a URL may hold a password that others would see among its
+arguments. It works until its stdin ends, so none outlives the experiment, and then prints what it counted.
 """
 
 from __future__ import annotations
@@ -72,14 +73,16 @@ async def workers(world: World, settings: Settings, processes: int) -> AsyncIter
 
 
 async def _process(settings: Settings) -> asyncio.subprocess.Process:
-    return await asyncio.create_subprocess_exec(
+    process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-c",
         "from auditor.stress.working import main; main()",
-        json.dumps(asdict(settings)),
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
     )
+    assert process.stdin is not None  # noqa: S101 - it was asked for
+    process.stdin.write(json.dumps(asdict(settings)).encode() + b"\n")
+    return process
 
 
 async def _work(settings: Settings) -> Counts:
@@ -91,10 +94,10 @@ async def _work(settings: Settings) -> Counts:
 
 
 def main() -> None:
-    """A worker process: settings as its argument, JSON; counts on stdout."""
+    """A worker process: settings as the first line of stdin, counts on stdout, both JSON."""
     # What goes wrong on purpose is counted, and not worth a line a time.
     logging.getLogger("auditor.runtime").setLevel(logging.ERROR)
-    said = json.loads(sys.argv[1])
+    said = json.loads(sys.stdin.readline())
     settings = Settings(
         said["url"],
         FencePolicy(said["policy"]),

@@ -329,7 +329,7 @@ class Scene:
             payload = f"{token}/{place}"
             while not self.ended:
                 try:
-                    event = await resume_hook(self.world, token, payload, resume_id=f"resume {payload}")
+                    done = await resume_hook(self.world, token, payload, resume_id=f"resume {payload}")
                 except NotFound:
                     await Turn(2)
                 except StoreUnavailable:
@@ -337,5 +337,5 @@ class Scene:
                 except RunTerminal:
                     return
                 else:
-                    self.played.acknowledged.append((event, payload))
+                    self.played.acknowledged.append((done.events[0], payload))
                     break

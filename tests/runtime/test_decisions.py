@@ -13,12 +13,13 @@ from auditor.errors import HookConflict
 from auditor.model.events import EventType
 from auditor.model.ids import milliseconds
 from auditor.runtime import Context, FencePolicy, cancel, start, step, workflow
-from auditor.runtime.decisions import MAX_BATCH, decide
+from auditor.runtime.decisions import decide
 from auditor.runtime.history import History
 from auditor.runtime.registry import workflow_of
 from auditor.runtime.replayer import Replay
 from auditor.runtime.tick import BACKOFF_SECONDS, CORRUPTED, MAX_CONFLICTS, Result, Ticked
 from auditor.world import NewEvent, tail
+from auditor.world.draft import MAX_EVENTS
 
 T = EventType
 
@@ -104,13 +105,13 @@ def test_a_wait_is_due_at_the_time_that_the_world_has_written() -> None:
 
 
 def test_more_than_a_batch_is_several_batches() -> None:
-    life = Life(many, MAX_BATCH + 10)
+    life = Life(many, MAX_EVENTS + 10)
     life.tick()
     life.later(10)
     life.tick()
     sizes = [len(kinds) for site, kinds, _ in life.meddled.sent if site in ("suspension", "elapsed waits")]
-    assert sizes == [MAX_BATCH, 10] * 2
-    assert life.result() == MAX_BATCH + 10
+    assert sizes == [MAX_EVENTS, 10] * 2
+    assert life.result() == MAX_EVENTS + 10
 
 
 def test_deciding_is_a_function_of_what_is_known() -> None:
@@ -427,13 +428,15 @@ def test_a_history_knows_up_to_where_nothing_is_missing() -> None:
     for _ in range(3):
         done(life.noise())
     log = life.log()
+    assert len(log) >= 6
     for known, unbroken in (
         ([], 0),
         ([1, 2, 3], 3),
         ([1, 2, 4], 2),
-        ([1, 2, 4, 3], 2),
+        ([1, 2, 4, 3], 4),
+        ([1, 2, 6, 4], 2),
         ([2, 3], 0),
-        ([1, 3, 2], 1),
+        ([1, 3, 2], 3),
     ):
         history = History()
         history.merge(log[position - 1] for position in known)

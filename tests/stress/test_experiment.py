@@ -7,15 +7,17 @@ from __future__ import annotations
 
 import asyncio
 import random
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 from auditor import audit
+from auditor.errors import RunTerminal
 from auditor.model.judgement import Verdict
 from auditor.model.rows import Event
-from auditor.runtime import FencePolicy, Nondeterminism
+from auditor.runtime import FencePolicy, Nondeterminism, cancel, start
 from auditor.runtime.registry import workflow_of
 from auditor.runtime.replayer import Replay
 from auditor.stress import Latency, Outcome, Plan, Shape, run_cycle
@@ -41,10 +43,6 @@ RACING = Plan(
     timeout_seconds=60,
 )
 """Slow replays, and signals that come while the first sleep ends: what corrupts a log that nobody fences."""
-
-
-def changed(plan: Plan, **changes: object) -> Plan:
-    return Plan(**{name: getattr(plan, name) for name in Plan.__dataclass_fields__} | changes)  # type: ignore[arg-type]
 
 
 async def outcome_of(url: str, plan: Plan, log: Path) -> Outcome:
@@ -80,14 +78,14 @@ def test_with_every_decision_fenced_two_processes_bring_all_runs_to_their_end(
     else:
         server: Server = request.getfixturevalue("server")
         url = server.database(f"stress_{serialise}".lower())
-    plan = changed(SMALL, workers=2, serialise=serialise)
+    plan = replace(SMALL, workers=2, serialise=serialise)
     outcome = asyncio.run(outcome_of(url, plan, tmp_path / "log.ndjson"))
     must_be_sound(outcome, tmp_path / "log.ndjson")
 
 
 def test_without_fences_runs_die_and_the_audit_finds_each_of_them(tmp_path: Path) -> None:
     log = tmp_path / "log.ndjson"
-    plan = changed(RACING, policy=FencePolicy.OFF)
+    plan = replace(RACING, policy=FencePolicy.OFF)
     url = f"sqlite:///{tmp_path / 'world.db'}"
     outcome = asyncio.run(outcome_of(url, plan, log))
     died = outcome.states["failed: CORRUPTED_EVENT_LOG"]
@@ -118,14 +116,28 @@ def test_the_same_under_fences_is_sound_and_decisions_are_made_again(tmp_path: P
     assert outcome.total("fence_retries") > 0
 
 
-async def test_a_distant_world_keeps_its_promises_only_later(tmp_path: Path) -> None:
+async def test_a_distant_world_was_read_a_while_ago_and_is_written_to_a_while_later(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     async with await open_world("memory://") as world:
-        distant: World = DistantWorld(world, Latency(5, 10), random.Random(1))
-        began = asyncio.get_running_loop().time()
-        with pytest.raises(Exception, match="no run"):
-            await distant.events("wrun_1")
+        distant: World = DistantWorld(world, Latency(150, 250), random.Random(1))
+        lengths: list[tuple[float, int]] = []
+        run_id = await start(world, stress, "token", Shape().as_json())
+
+        async def travel(seconds: float) -> None:
+            """On the way somebody cancels the run, or sees that it is not yet cancelled."""
+            known = (await world.events(run_id)).run.version
+            lengths.append((seconds, known))
+            if len(lengths) == 1:
+                await cancel(world, run_id)
+
+        monkeypatch.setattr("auditor.stress.latency.asyncio.sleep", travel)
+        assert len((await distant.events(run_id)).events) == 1, "read before the way back"
+        with pytest.raises(RunTerminal):
+            await cancel(distant, run_id)
         await distant.now()
-        assert asyncio.get_running_loop().time() - began < 1
+        assert [known for _, known in lengths] == [1, 2], "now() does not travel"
+        assert all(0.15 <= seconds <= 0.25 for seconds, _ in lengths)
 
 
 @pytest.mark.proof
