@@ -6,14 +6,14 @@ import asyncio
 import logging
 import re
 import tempfile
-from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, TypeVar
 
 import click
 
+from auditor.cli.options import fence as fence_option
+from auditor.cli.options import number, run_lease
 from auditor.cli.progress import progress
 from auditor.cold import Replayed, replay_history
 from auditor.errors import NotAWorld, UsageError
@@ -25,8 +25,6 @@ from auditor.stress import Latency, Outcome, Plan, Shape, run_cycle
 from auditor.stress.shape import stress as workflow
 from auditor.world import World, create_world, open_world
 from auditor.world.export import export
-
-F = TypeVar("F", bound=Callable[..., Any])
 
 _DEFAULT = Plan()
 _SHAPE = _DEFAULT.shape
@@ -40,33 +38,19 @@ def _latency(_: click.Context, __: click.Parameter, value: str) -> Latency:
     return Latency(float(match[1]), float(match[2] or match[1]))
 
 
-def _number(name: str, default: int, meaning: str, least: int = 0) -> Callable[[F], F]:
-    return click.option(
-        name, type=click.IntRange(min=least), default=default, show_default=True, metavar="N", help=meaning
-    )
-
-
 @click.command(short_help="Run the published experiment that corrupts unfenced logs.")
-@_number("--count", _DEFAULT.count, "Runs.", 1)
-@_number("--iterations", _SHAPE.iterations, "Races in each run.", 1)
-@_number("--sleep-ms", _SHAPE.sleep_ms, "The sleep that is raced against the hook.")
-@_number("--sleep-branch-wait-count", _SHAPE.sleep_branch_wait_count, "Parallel sleeps when the sleep wins.", 1)
-@_number("--sleep-branch-wait-ms", _SHAPE.sleep_branch_wait_ms, "How long each of them takes.")
-@_number("--drain-delay-ms", _SHAPE.drain_delay_ms, "How long the step takes that follows a won hook.")
-@_number("--fire-after-ms", _DEFAULT.fire_after_ms, "When the first signal is sent to a run.")
-@_number("--fire-jitter-ms", _DEFAULT.fire_jitter_ms, "Each run's first signal is up to so much later, at random.")
-@_number("--fire-count", _DEFAULT.fire_count, "Signals to each run.")
-@_number("--fire-burst-spacing-ms", _DEFAULT.fire_burst_spacing_ms, "Between two signals; 0 sends all at once.")
-@click.option(
-    "--fence",
-    type=click.Choice([policy.value for policy in FencePolicy]),
-    default=FencePolicy.FULL.value,
-    show_default=True,
-    help="Which decisions are fenced.",
-)
-@click.option(
-    "--serialise/--no-serialise", default=False, show_default=True, help="One tick of a run at a time (run lease)."
-)
+@number("--count", _DEFAULT.count, "Runs.", 1)
+@number("--iterations", _SHAPE.iterations, "Races in each run.", 1)
+@number("--sleep-ms", _SHAPE.sleep_ms, "The sleep that is raced against the hook.")
+@number("--sleep-branch-wait-count", _SHAPE.sleep_branch_wait_count, "Parallel sleeps when the sleep wins.", 1)
+@number("--sleep-branch-wait-ms", _SHAPE.sleep_branch_wait_ms, "How long each of them takes.")
+@number("--drain-delay-ms", _SHAPE.drain_delay_ms, "How long the step takes that follows a won hook.")
+@number("--fire-after-ms", _DEFAULT.fire_after_ms, "When the first signal is sent to a run.")
+@number("--fire-jitter-ms", _DEFAULT.fire_jitter_ms, "Each run's first signal is up to so much later, at random.")
+@number("--fire-count", _DEFAULT.fire_count, "Signals to each run.")
+@number("--fire-burst-spacing-ms", _DEFAULT.fire_burst_spacing_ms, "Between two signals; 0 sends all at once.")
+@fence_option("Which decisions are fenced.")
+@run_lease(default=False)
 @click.option(
     "--latency-ms",
     callback=_latency,
@@ -74,13 +58,13 @@ def _number(name: str, default: int, meaning: str, least: int = 0) -> Callable[[
     metavar="A-B",
     help="Wait so long, drawn evenly, after every read of a log and before every commit.",
 )
-@_number("--cycles", 1, "How often all of it is done.", 1)
-@_number("--seed", 0, "Of latencies and backoff; what the clock decides differs from time to time.")
+@number("--cycles", 1, "How often all of it is done.", 1)
+@number("--seed", 0, "Of latencies and backoff; what the clock decides differs from time to time.")
 @click.option(
     "--store", metavar="URL", help="World to run on, made if it is not there; by default a new SQLite file."
 )
-@_number("--workers", _DEFAULT.workers, "Processes that work; 1 works in this one.", 1)
-@_number(
+@number("--workers", _DEFAULT.workers, "Processes that work; 1 works in this one.", 1)
+@number(
     "--timeout", round(_DEFAULT.timeout_seconds), "Seconds after which a cycle's open runs are left running.", 1
 )
 @click.option("--export", "export_to", metavar="FILE", help="Keep the exported log (JSON lines).")

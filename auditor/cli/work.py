@@ -13,6 +13,8 @@ import click
 from prometheus_client import start_http_server
 from pythonjsonlogger.json import JsonFormatter
 
+from auditor.cli.options import fence as fence_option
+from auditor.cli.options import number, run_lease
 from auditor.cli.urls import must_last
 from auditor.errors import UsageError
 from auditor.runtime import FencePolicy, Worker
@@ -31,32 +33,10 @@ from auditor.world import open_world
     metavar="MODULE:FUNCTION",
     help="A workflow to work on, with the steps that its module declares; may be repeated.",
 )
-@click.option(
-    "--fence",
-    type=click.Choice([policy.value for policy in FencePolicy]),
-    default=FencePolicy.FULL.value,
-    show_default=True,
-    help="Which decisions are fenced; all but full is for experiments.",
-)
-@click.option(
-    "--serialise/--no-serialise", default=True, show_default=True, help="One tick of a run at a time (run lease)."
-)
-@click.option(
-    "--concurrency",
-    type=click.IntRange(min=1),
-    default=CONCURRENCY,
-    show_default=True,
-    metavar="N",
-    help="Ticks, and as many steps, under way at once.",
-)
-@click.option(
-    "--lease-ms",
-    type=click.IntRange(min=100),
-    default=LEASE_MS,
-    show_default=True,
-    metavar="N",
-    help="After how long the work of a worker that died is done by another one.",
-)
+@fence_option("Which decisions are fenced; all but full is for experiments.")
+@run_lease(default=True)
+@number("--concurrency", CONCURRENCY, "Ticks, and as many steps, under way at once.", 1)
+@number("--lease-ms", LEASE_MS, "After how long the work of a worker that died is done by another one.", 100)
 @click.option(
     "--metrics-port",
     type=click.IntRange(1, 65535),
