@@ -46,6 +46,7 @@ def build(con: duckdb.DuckDBPyConnection) -> dict[str, Any]:
             """,
         ),
         "runs": runs,
+        "causes": _causes(con),
         "findings": _findings(con),
         "rejects": _rows(
             con,
@@ -60,7 +61,7 @@ def build(con: duckdb.DuckDBPyConnection) -> dict[str, Any]:
 
 def _newest(con: duckdb.DuckDBPyConnection) -> str | None:
     """The latest reference time of any run, ISO 8601."""
-    (newest,) = con.execute("SELECT strftime(max(now), '%Y-%m-%dT%H:%M:%S.%gZ') FROM run").fetchall()[0]
+    (newest,) = con.execute(f"SELECT {_iso('max(now)')} FROM run").fetchall()[0]
     return str(newest) if newest is not None else None
 
 
@@ -113,6 +114,24 @@ def _runs(con: duckdb.DuckDBPyConnection) -> list[dict[str, Any]]:
         ORDER BY run.run_id
         """,
     )
+
+
+def _causes(con: duckdb.DuckDBPyConnection) -> list[dict[str, Any]]:
+    return _rows(
+        con,
+        f"""
+        SELECT
+            cause.rule, cause.severity, cause.confidence, diagnosis, workflows, cause.findings, runs, all_runs,
+            consequences, {_iso("first_at")} AS first_at, {_iso("last_at")} AS last_at, writers, patterns,
+            {{'run_id': run_id, 'instance': instance}} AS example
+        FROM cause JOIN finding ON finding_no = example
+        ORDER BY cause.cause_no
+        """,
+    )
+
+
+def _iso(column: str) -> str:
+    return f"strftime({column}, '%Y-%m-%dT%H:%M:%S.%gZ')"
 
 
 def _findings(con: duckdb.DuckDBPyConnection) -> list[dict[str, Any]]:

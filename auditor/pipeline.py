@@ -13,6 +13,7 @@ import duckdb
 
 from auditor import __about__
 from auditor.check.catalogue import choose, load
+from auditor.check.causes import group
 from auditor.check.engine import run_rules
 from auditor.check.header import Rule
 from auditor.check.judge import exit_code, judge
@@ -81,6 +82,7 @@ def run_audit(
                 evidence.gather(con)
             run_rules(con, rules, everything=len(rules) == len(catalogue))
             judge(con, rules)
+            group(con, rules)
             _describe(con, catalogue, rules)
             code, because = evidence.decide(con) if evidence else exit_code(con, fail_on, max_rejects, require)
             _meta(

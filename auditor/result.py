@@ -58,6 +58,11 @@ class Audit:
         return list(self.report["runs"])
 
     @property
+    def causes(self) -> list[dict[str, Any]]:
+        """What the standing findings come from, the gravest first: one entry a bug."""
+        return list(self.report["causes"])
+
+    @property
     def findings(self) -> list[dict[str, Any]]:
         """Every finding that keeps its witness, the worst first."""
         return list(self.report["findings"])

@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 import duckdb
 import pyarrow as pa
 
-from auditor.check.header import ACCUSATION, Rule, SeverityCase
+from auditor.check.header import RELATIONS, Rule, SeverityCase
 from auditor.database import REFUSED, beside, insert, quoted, scalar
 from auditor.model.judgement import CAPABILITY_MISSING, Capability, Outcome
 
@@ -28,6 +28,9 @@ KEPT_WITNESSES = 1000
 
 _FOUND = "working.found"
 """Where each rule leaves what it found, in a table of its own name."""
+
+_UNKEPT = "working.unkept"
+"""The witnesses that are not kept of rules whose findings are told apart by them, until that is done."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +55,7 @@ def run_rules(con: duckdb.DuckDBPyConnection, rules: Sequence[Rule], *, everythi
     if params:
         con.executemany("INSERT INTO rule_param VALUES (?, ?, ?, ?)", params)
     con.execute(f"CREATE SCHEMA {_FOUND}")
+    con.execute(f"CREATE TABLE {_UNKEPT} (finding_no BIGINT, role VARCHAR, event_no BIGINT)")
     runs = _Runs.of(con)
     for reads_findings in (False, True):
         chosen = [rule for rule in rules if rule.reads_findings is reads_findings]
@@ -93,10 +97,10 @@ class _Runs:
     def of(cls, con: duckdb.DuckDBPyConnection) -> _Runs:
         rows = con.execute("SELECT capabilities, count(*) FROM run GROUP BY capabilities").fetchall()
         types = con.execute("SELECT DISTINCT event_type FROM log").fetchall()
-        accused = scalar(con, "SELECT count(*) FROM accusation")
+        filled = {name for name in RELATIONS if scalar(con, f"SELECT count(*) FROM {name}")}
         return cls(
             {frozenset(names): count for names, count in rows},
-            frozenset(name for (name,) in types) | ({ACCUSATION} if accused else set()),
+            frozenset(name for (name,) in types) | filled,
         )
 
     def having(self, needs: Sequence[Capability]) -> int:
@@ -174,6 +178,7 @@ def _unknown(cases: Sequence[SeverityCase]) -> str:
 def _store(con: duckdb.DuckDBPyConnection, rule: Rule) -> None:
     """Number what a rule found, in an order that depends on the log alone, and keep it."""
     first = int(scalar(con, "SELECT coalesce(max(finding_no), 0) FROM finding"))
+    divides = rule.diagnosis is not None and any(asked.divides for asked in rule.diagnosis.placeholders)
     con.execute(
         f"""
         CREATE OR REPLACE TEMP TABLE ranked AS
@@ -193,8 +198,8 @@ def _store(con: duckdb.DuckDBPyConnection, rule: Rule) -> None:
             place
         FROM numbered JOIN located USING (n);
 
-        INSERT INTO finding
-        SELECT finding_no, {quoted(rule.id)}, run_id, severity, confidence, because, place, NULL, NULL, NULL
+        INSERT INTO finding BY NAME
+        SELECT finding_no, {quoted(rule.id)} AS rule, run_id, severity, confidence, because, place
         FROM ranked;
 
         INSERT INTO witness
@@ -204,6 +209,11 @@ def _store(con: duckdb.DuckDBPyConnection, rule: Rule) -> None:
             FROM ranked
             WHERE finding_no <= {first + KEPT_WITNESSES}
         );
+
+        INSERT INTO {_UNKEPT}
+        SELECT finding_no, w.role, w.no
+        FROM (SELECT finding_no, unnest(witness) AS w FROM ranked WHERE finding_no > {first + KEPT_WITNESSES})
+        WHERE w.record = 'event' AND {divides};
 
         DROP TABLE {_found(rule)};
         """

@@ -2,7 +2,8 @@
 
 The place of a finding is the greatest position in its witness; the root is the least place. A finding folds
 only under a root of equal or higher severity and confidence whose rule implies it, and that shares an entity
-with it or precedes it. Linear in the number of findings times the number of rules.
+with it or precedes it. A rule that implies itself says that what it finds in a run follows from the first of it:
+there the root precedes in any case. Linear in the number of findings times the number of rules.
 """
 
 from __future__ import annotations
@@ -52,22 +53,22 @@ def _root(finding: Foldable, candidates: Sequence[Sequence[Foldable]]) -> Foldab
 
 
 def _may_fold(finding: Foldable, root: Foldable) -> bool:
-    return (
-        root.severity.rank >= finding.severity.rank
-        and root.confidence.rank >= finding.confidence.rank
-        and (root.place <= finding.place or not root.entities.isdisjoint(finding.entities))
-    )
+    if root.severity.rank < finding.severity.rank or root.confidence.rank < finding.confidence.rank:
+        return False
+    if root.rule == finding.rule:
+        return (root.place, root.no) < (finding.place, finding.no)
+    return root.place <= finding.place or not root.entities.isdisjoint(finding.entities)
 
 
 def _causes(implies: Mapping[str, Sequence[str]]) -> dict[str, list[str]]:
-    """For each rule, the rules that imply it, directly or through others."""
+    """For each rule, the rules that imply it, directly or through others; itself only if it says so."""
     causes: dict[str, list[str]] = defaultdict(list)
     for cause in implies:
         reached: set[str] = set()
         waiting = list(implies[cause])
         while waiting:
             rule = waiting.pop()
-            if rule not in reached and rule != cause:
+            if rule not in reached:
                 reached.add(rule)
                 waiting.extend(implies.get(rule, ()))
         for rule in reached:

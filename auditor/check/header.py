@@ -12,6 +12,7 @@
     since: 0.1.0
     params:
       grace_seconds: {default: 60, meaning: how long ...}
+    diagnosis: Step {step of outcome} is started again after its outcome[ by {sites of started again}].
     ---
     ## What it means
     ...
@@ -21,8 +22,13 @@
 The file's name is the rule's id, its folder the rule's group. The SELECT may return more columns; a `when` may
 use them as `finding.<column>`, and those of the relation `run` as `run.<column>`.
 
-`only_with` saves work: in a log without an event of one of these types (`accusation`: without a row of that
-relation) there is nothing that the rule could find, so it holds.
+`implies` names the rules whose findings are consequences; its own, if the first in a run brings the later ones.
+
+`only_with` saves work: in a log without an event of one of these types (`accusation`, `refusal`: without a row of
+that relation) there is nothing that the rule could find, so it holds.
+
+`diagnosis` is the sentence for all findings of one cause, and says how far findings differ to have two; without
+it, all findings of the rule have one, and its title is the sentence. What it may ask for is in `diagnosis.py`.
 """
 
 from __future__ import annotations
@@ -36,6 +42,7 @@ from typing import Any, TypeVar
 
 import yaml
 
+from auditor.check.diagnosis import Diagnosis
 from auditor.errors import RuleFileError
 from auditor.model.events import EventType
 from auditor.model.judgement import Capability, Confidence, Severity
@@ -51,14 +58,26 @@ HEADINGS = (
 )
 """The headings of every rule's explanation, in this order."""
 
-ACCUSATION = "accusation"
-"""In `only_with`: an event that the lifecycle table does not allow."""
+RELATIONS = ("accusation", "refusal")
+"""In `only_with`, beside types of events: relations that are empty in most logs."""
 
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the C one reads the catalogue ten times as fast
 _ID = re.compile(r"^[a-z][a-z0-9]*(-[a-z0-9]+)*$")
 _FILE = re.compile(r"\A/\*\n(?P<header>.*?)\n---\n(?P<document>.*?)\n?\*/\n(?P<select>.*)\Z", re.DOTALL)
 _W = TypeVar("_W", Confidence, Severity, Capability, EventType)
-_KEYS = {"title", "severity", "confidence", "needs", "implies", "since", "params", "about", "reads", "only_with"}
+_KEYS = {
+    "title",
+    "severity",
+    "confidence",
+    "needs",
+    "implies",
+    "since",
+    "params",
+    "about",
+    "reads",
+    "only_with",
+    "diagnosis",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +114,7 @@ class Rule:
     params: tuple[Param, ...]
     about: str
     reads_findings: bool
+    diagnosis: Diagnosis | None
     document: str
     select: str
 
@@ -147,6 +167,7 @@ def parse(path: Path) -> Rule:
         params=tuple(_param(path, name, value) for name, value in header.get("params", {}).items()),
         about=_about(path, header.get("about", "log")),
         reads_findings="finding" in header.get("reads", []),
+        diagnosis=_diagnosis(path, header, match["select"]),
         document=document,
         select=match["select"].strip().rstrip(";"),
     )
@@ -188,7 +209,7 @@ def _word(path: Path, key: str, value: Any, words: type[_W]) -> _W:
 
 
 def _event_type(path: Path, value: Any) -> str:
-    return ACCUSATION if value == ACCUSATION else _word(path, "only_with", value, EventType).value
+    return value if value in RELATIONS else _word(path, "only_with", value, EventType).value
 
 
 def _severity(path: Path, value: Any) -> tuple[SeverityCase, ...]:
@@ -210,6 +231,19 @@ def _param(path: Path, name: str, value: Any) -> Param:
     if not isinstance(value, dict) or not isinstance(value.get("default"), int | float):
         raise RuleFileError(path, f"param {name} needs a numeric `default` and a `meaning`", 2)
     return Param(name, float(value["default"]), str(value.get("meaning", "")))
+
+
+def _diagnosis(path: Path, header: dict[str, Any], select: str) -> Diagnosis | None:
+    if "diagnosis" not in header:
+        return None
+    try:
+        diagnosis = Diagnosis.parse(_text(path, header, "diagnosis"))
+    except ValueError as error:
+        raise RuleFileError(path, f"the diagnosis {error}", 2) from None
+    roles = {placeholder.role for placeholder in diagnosis.placeholders if placeholder.role}
+    if unknown := sorted(role for role in roles if f"'{role}'" not in select):
+        raise RuleFileError(path, f"the diagnosis names the role {unknown[0]!r}, which no witness has", 2)
+    return diagnosis
 
 
 def _about(path: Path, value: Any) -> str:

@@ -16,7 +16,7 @@ from auditor.cli.rules import rules
 from auditor.cli.schema import schema
 from auditor.errors import AuditorError, Refused
 from auditor.model.judgement import ExitCode
-from auditor.report.text import plain
+from auditor.report.words import plain
 
 INTERRUPTED = 128 + signal.SIGINT
 """The shell's code for a command that was stopped by Ctrl-C."""
@@ -28,7 +28,7 @@ REFUSED = 1
 """A world refused a write, and says why."""
 
 
-LAZY = ("replay", "stress", "world")
+LAZY = ("replay", "simulate", "stress", "world")
 """Commands whose module is imported when they are asked for: they take longer to import than all the others."""
 
 

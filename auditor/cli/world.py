@@ -21,7 +21,7 @@ from auditor.model.judgement import ExitCode
 from auditor.model.records import EVENT, HEAD, RUN
 from auditor.model.rows import Refusal, Run
 from auditor.report import world as text
-from auditor.report.text import plain
+from auditor.report.words import plain
 from auditor.runtime.client import cancel as cancel_run
 from auditor.runtime.client import resume_hook
 from auditor.world import Appended, World, create_world, open_world

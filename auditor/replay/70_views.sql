@@ -4,7 +4,7 @@ SELECT
     finding_no, place_in_proof, witness.role, record,
     log.run_id, log.event_id, log.event_type, log.correlation_id, log."position", log.created_at,
     coalesce(log.kind || coalesce('#' || entity.ordinal, ''), 'run') AS entity,
-    event.step_name, event.event_no, event.fence_kind, event.fence_value,
+    event.step_name, event.event_no, event.fence_kind, event.fence_value, event.site, event.writer_id,
     source.name AS source, event.line
 FROM witness
 JOIN log ON record = 'event' AND log.event_no = witness.no
@@ -17,7 +17,7 @@ SELECT
     finding_no, place_in_proof, witness.role, record,
     refusal.run_id, refusal.event_type, refusal.correlation_id, refused_at AS created_at,
     coalesce(split_part(refusal.correlation_id, '_', 1), 'run') AS entity,
-    fence_kind, fence_value, source.name AS source, refusal.line
+    fence_kind, fence_value, site, writer_id, source.name AS source, refusal.line
 FROM witness
 JOIN refusal ON record = 'refusal' AND refusal_no = witness.no
 JOIN source USING (source_id)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from auditor.model.judgement import ReplayOutcome
-from auditor.report.text import plain
+from auditor.report.words import plain
 from auditor.result import Audit
 
 REPLAY_SCHEMA = "auditor.replay/v1"

@@ -13,7 +13,7 @@ from typing import Any
 
 from auditor.model.events import FenceKind
 from auditor.model.rows import NONE, Event, Run
-from auditor.report.text import plain
+from auditor.report.words import plain
 
 _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 

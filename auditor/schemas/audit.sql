@@ -92,6 +92,9 @@ CREATE TABLE event_more (
     fence_kind VARCHAR,             -- null: the writer sent nothing; the reason of an unfenced write is prose, dropped
     fence_value VARCHAR,
     fence_resolved VARCHAR,
+    awaiting VARCHAR[],             -- awaitingCorrelationIds: whose resolution the writer must not have missed
+    in_band BOOLEAN,
+    expected_seq_in_band BIGINT,    -- where no other fence was sent, fence_kind is in_band and this its value
     tail_at_commit VARCHAR,
     request_id VARCHAR,
     tick_id VARCHAR,
@@ -253,7 +256,28 @@ CREATE TABLE finding (
     place BIGINT,                   -- greatest position in its witness
     instance VARCHAR,               -- fingerprint of this occurrence; null beyond the kept 1,000 a rule
     pattern VARCHAR,                -- fingerprint of this bug
-    folded_under BIGINT             -- finding_no of its root
+    folded_under BIGINT,            -- finding_no of its root
+    cause_no BIGINT                 -- its cause; of a folded one, the cause of its root
+);
+
+-- The standing findings of one rule that have one cause: one bug to fix. Findings are told apart as far as the rule's
+-- `diagnosis` tells them apart (check/diagnosis.py); all findings of one pattern have one cause.
+CREATE TABLE cause (
+    cause_no BIGINT PRIMARY KEY,    -- 1 is the gravest; within a severity, the one that explains most
+    rule VARCHAR NOT NULL,
+    severity VARCHAR NOT NULL,      -- the worst of its findings
+    confidence VARCHAR NOT NULL,    -- the surest of those
+    diagnosis VARCHAR NOT NULL,     -- one sentence; the rule's title where the witnesses do not say more
+    workflows VARCHAR[] NOT NULL,   -- of its runs
+    findings BIGINT NOT NULL,       -- exact, also where witnesses were not kept
+    runs BIGINT NOT NULL,
+    all_runs BIGINT NOT NULL,       -- runs of the same workflows
+    consequences BIGINT NOT NULL,   -- findings folded under its own
+    first_at TIMESTAMP,             -- of the witnesses that show it; null: they have no time
+    last_at TIMESTAMP,
+    writers VARCHAR[] NOT NULL,     -- of the same witnesses, where the log records writers
+    patterns VARCHAR[] NOT NULL,    -- fingerprints of its findings
+    example BIGINT NOT NULL         -- finding_no of the finding that stands for all
 );
 
 CREATE TABLE witness (
@@ -307,7 +331,7 @@ CREATE TABLE verdict (
 -- fence_coverage(event_type, writes, fenced, unfenced, dropped)
 --   Decision writes of one type: with a fence, with an explicit `unfenced`, with nothing.
 -- witness_detail(finding_no, place_in_proof, role, record, run_id, event_id, event_type, correlation_id, position,
---   created_at, entity, step_name, event_no, fence_kind, fence_value, source, line)
+--   created_at, entity, step_name, event_no, fence_kind, fence_value, site, writer_id, source, line)
 --   A witness with what it takes to find the record again.
 --
 -- Macros: witness(role, event_no), refusal_witness(role, refusal_no), entity_witness(role, entity_no);

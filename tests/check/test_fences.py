@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -124,6 +125,28 @@ def test_the_request_names_of_the_sdk_are_fences(tmp_path: Path) -> None:
     found = report(write(tmp_path / "log.ndjson", manifest("fence"), *races))
     accused = [finding["run_id"] for finding in of(found, "stale-snapshot-write")]
     assert sorted(accused) == [run_id(run) for run in range(len(names))]
+
+
+def test_what_the_sdk_sends_beside_a_fence_is_read_in_both_places(tmp_path: Path) -> None:
+    sent = {"awaitingCorrelationIds": [entity("hook", 0)], "eventCount": 4}
+    races = [race(0, **sent).events, race(1, params=sent).events]
+    found = report(write(tmp_path / "log.ndjson", manifest("params"), *races))
+    assert [finding["run_id"] for finding in of(found, "skipped-awaited-resolution")] == [run_id(0), run_id(1)]
+    assert {finding["folded_under"] is None for finding in of(found, "stale-snapshot-write")} == {False}
+
+
+@pytest.mark.parametrize("place", ["on the event", "under params"])
+def test_a_count_in_band_is_a_fence(tmp_path: Path, place: str) -> None:
+    """Without a manifest, too: the key alone says that the log records fences."""
+    logs = []
+    for run, in_band in enumerate((True, None, False)):
+        sent = {"expectedSeqInBand": 2} | ({} if in_band is None else {"inBand": in_band})
+        logs.append(unfenced_log(run, **(sent if place == "on the event" else {"params": sent})))
+    path = tmp_path / "log.ndjson"
+    path.write_text("".join(json.dumps(event) + "\n" for log in logs for event in log.events), "utf-8")
+    found = report(path)
+    assert outcomes(found)["concurrent-in-band-writers"] == ("held", None)
+    assert {finding["run_id"] for finding in of(found, "dropped-fence")} == {run_id(2)}
 
 
 def unfenced_log(run: int = 0, **fence: Any) -> Log:

@@ -37,6 +37,11 @@ def test_severity_may_depend_on_the_run(tmp_path: Path) -> None:
     assert (rule.worst, rule.mildest) == (Severity.ERROR, Severity.INFO)
 
 
+def test_only_with_names_types_of_events_and_relations(tmp_path: Path) -> None:
+    header = f"{HEADER}\nonly_with: [accusation, refusal, wait_created]"
+    assert parse(rule_file(tmp_path, header)).only_with == ("accusation", "refusal", "wait_created")
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
@@ -54,6 +59,15 @@ def test_severity_may_depend_on_the_run(tmp_path: Path) -> None:
         ),
         (("since: 0.1.0", "since: 0.1.0\nabout: everything"), "not log or runtime"),
         (("since: 0.1.0", "since: 0.1.0\ncolour: red"), "unknown header key 'colour'"),
+        (("since: 0.1.0", "since: 0.1.0\ndiagnosis: Of {colours}."), "asks for 'colours', which is none of class"),
+        (
+            ("since: 0.1.0", "since: 0.1.0\ndiagnosis: Of {steps of nobody}."),
+            "the role 'nobody', which",
+        ),
+        (("since: 0.1.0", "since: 0.1.0\ndiagnosis: Of {steps."), "has a '{' without its other half"),
+        (("since: 0.1.0", "since: 0.1.0\ndiagnosis: Of [steps."), "has a '[' without its other half"),
+        (("since: 0.1.0", "since: 0.1.0\ndiagnosis: Of ] steps."), "has a ']' without its other half"),
+        (("since: 0.1.0", "since: 0.1.0\ndiagnosis: Of [a [b] c]."), "or inside another"),
         (("since: 0.1.0", "since: ["), "the header is not YAML"),
     ],
     ids=lambda value: str(value)[-30:],
@@ -85,4 +99,5 @@ def test_a_rule_id_is_kebab_case(tmp_path: Path) -> None:
 def test_the_version_changes_with_what_is_found_and_not_with_the_words(tmp_path: Path) -> None:
     rule = parse(rule_file(tmp_path))
     assert parse(rule_file(tmp_path, document=DOCUMENT.replace("text", "words"))).version == rule.version
+    assert parse(rule_file(tmp_path, HEADER + "\ndiagnosis: It is {steps}.")).version == rule.version
     assert parse(rule_file(tmp_path, HEADER.replace("proof", "strong"))).version != rule.version
