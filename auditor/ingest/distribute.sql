@@ -35,7 +35,8 @@ SELECT judged.* EXCLUDE (more), signature, named_event_id, named_correlation_id,
     "sealed": "BOOLEAN", "token_retention_until": "TIMESTAMP", "conflicting_run_id": "VARCHAR",
     "force_claimed_by": "VARCHAR", "error_code": "VARCHAR", "payload_encrypted": "BOOLEAN", "payload": "JSON",
     "position": "BIGINT", "commit_seq": "BIGINT", "fence_kind": "VARCHAR", "fence_value": "VARCHAR",
-    "fence_resolved": "VARCHAR", "tail_at_commit": "VARCHAR", "request_id": "VARCHAR", "tick_id": "VARCHAR",
+    "fence_resolved": "VARCHAR", "awaiting": "VARCHAR", "in_band": "BOOLEAN", "expected_seq_in_band": "BIGINT",
+    "tail_at_commit": "VARCHAR", "request_id": "VARCHAR", "tick_id": "VARCHAR",
     "writer_id": "VARCHAR", "site": "VARCHAR", "write_attempt": "INTEGER", "prev_hash": "VARCHAR",
     "hash": "VARCHAR", "data_sha256": "VARCHAR", "tail_at_refusal": "VARCHAR", "code": "VARCHAR",
     "expected": "VARCHAR", "actual": "VARCHAR", "refused_at": "TIMESTAMP", "tail": "VARCHAR", "events": "BIGINT",
@@ -52,8 +53,9 @@ SELECT
     occurred_at, resume_id, owner_message_id, retry_after, token_retention_until, conflicting_run_id,
     force_claimed_by, sealed, error_code, signature, named_event_id, named_correlation_id,
     payload_encrypted, payload,
-    "position", commit_seq, fence_kind, fence_value, fence_resolved, tail_at_commit,
-    request_id, tick_id, writer_id, site, write_attempt, prev_hash, hash, data_sha256
+    "position", commit_seq, fence_kind, fence_value, fence_resolved,
+    from_json(CASE WHEN json_valid(awaiting) THEN awaiting END, '["VARCHAR"]'), in_band, expected_seq_in_band,
+    tail_at_commit, request_id, tick_id, writer_id, site, write_attempt, prev_hash, hash, data_sha256
 FROM said
 WHERE record = 'event';
 

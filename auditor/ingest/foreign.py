@@ -23,7 +23,8 @@ FIELDS = (
     "resumeId", "eventData", "workflowName", "deploymentId", "workflowCoreVersion", "stepName",
     "attempt", "resumeAt", "retryAfter", "token", "errorCode", "error", "input", "output", "result",
     "payload", "position", "commitSeq", "fence", "lastKnownEventId", "asOfTimestamp", "stateUpdatedAt",
-    "stateEventCount", "eventCount", "tailAtCommit", "requestId", "tickId", "writerId", "site",
+    "stateEventCount", "eventCount", "awaitingCorrelationIds", "inBand", "expectedSeqInBand",
+    "tailAtCommit", "requestId", "tickId", "writerId", "site",
     "writeAttempt", "prevHash", "hash", "dataSha256", "record", "tailAtRefusal", "code", "expected",
     "actual", "at", "tail", "events", "kind", "status", "stepId", "hookId", "waitId", "updatedAt",
     "startedAt", "completedAt", "expiredAt", "tokenSha256", "tokenRetentionUntil", "executionContext",
@@ -148,7 +149,12 @@ def load(
         raise InputError(name, f"has no column {column!r}, which --map names; its columns are {known}")
 
 
-FENCE_FIELDS = ("fence", "lastKnownEventId", "asOfTimestamp", "stateUpdatedAt", "stateEventCount", "eventCount")
-"""The names a fence goes by, on an event or under its `params`."""
+# fmt: off
+FENCE_FIELDS = (
+    "fence", "lastKnownEventId", "asOfTimestamp", "stateUpdatedAt", "stateEventCount", "eventCount",
+    "awaitingCorrelationIds", "inBand", "expectedSeqInBand",
+)
+# fmt: on
+"""The names of a fence and of what belongs to it, on an event or under its `params`."""
 
 _CAPABILITY = {**dict.fromkeys(FENCE_FIELDS, Capability.FENCES), "hash": Capability.HASHES}

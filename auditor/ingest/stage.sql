@@ -17,7 +17,12 @@ WITH raw AS (
             'error=' || eventData.error, 'stack=' || eventData.stack, 'payload=' || eventData.payload,
             'metadata=' || eventData.metadata, 'changes=' || eventData.changes,
             'cancelReason=' || eventData.cancelReason
-        ) AS payload
+        ) AS payload,
+        -- A write that says it is out of band is never refused by a count.
+        CASE
+            WHEN TRY_CAST(coalesce(inBand, params.inBand) AS BOOLEAN) IS DISTINCT FROM FALSE
+                THEN coalesce(expectedSeqInBand, params.expectedSeqInBand)
+        END AS in_band_fence
     FROM read_json(
         $path,
         format = 'newline_delimited',
@@ -43,9 +48,11 @@ WITH raw AS (
             'dataSha256': 'VARCHAR',
             -- the request names of the seed and of the SDK
             'lastKnownEventId': 'VARCHAR', 'asOfTimestamp': 'VARCHAR', 'stateUpdatedAt': 'VARCHAR',
-            'stateEventCount': 'VARCHAR', 'eventCount': 'VARCHAR',
+            'stateEventCount': 'VARCHAR', 'eventCount': 'VARCHAR', 'awaitingCorrelationIds': 'VARCHAR',
+            'inBand': 'VARCHAR', 'expectedSeqInBand': 'VARCHAR',
             'params': 'STRUCT(lastKnownEventId VARCHAR, asOfTimestamp VARCHAR, stateUpdatedAt VARCHAR,
-                stateEventCount VARCHAR, eventCount VARCHAR, requestId VARCHAR)',
+                stateEventCount VARCHAR, eventCount VARCHAR, awaitingCorrelationIds VARCHAR, inBand VARCHAR,
+                expectedSeqInBand VARCHAR, requestId VARCHAR)',
             -- auditor.log/v1: refusals and heads
             'tailAtRefusal': 'VARCHAR', 'code': 'VARCHAR', 'expected': 'VARCHAR',
             'actual': 'VARCHAR', 'at': 'VARCHAR', 'tail': 'VARCHAR', 'events': 'VARCHAR',
@@ -108,7 +115,8 @@ SELECT
             eventData.forceClaimedBy, eventData.errorCode, errorCode, "position", commitSeq, fence."kind",
             fence."value", lastKnownEventId, asOfTimestamp, stateUpdatedAt, stateEventCount, eventCount,
             params.lastKnownEventId, params.asOfTimestamp, params.stateUpdatedAt, params.stateEventCount,
-            params.eventCount, params.requestId, requestId, tailAtCommit, tickId, writerId, site, writeAttempt,
+            params.eventCount, awaitingCorrelationIds, params.awaitingCorrelationIds, inBand, params.inBand,
+            expectedSeqInBand, params.expectedSeqInBand, params.requestId, requestId, tailAtCommit, tickId, writerId, site, writeAttempt,
             prevHash, hash, dataSha256, status, kind, stepId, hookId, waitId, updatedAt, resumeAt
         ) IS NOT NULL OR $record NOT IN ('log', 'event')
             THEN to_json({
@@ -143,15 +151,20 @@ SELECT
                     WHEN coalesce(stateEventCount, params.stateEventCount, eventCount, params.eventCount) IS NOT NULL
                         THEN 'count'
                     WHEN coalesce(stateUpdatedAt, params.stateUpdatedAt) IS NOT NULL THEN 'state_updated_at'
+                    WHEN in_band_fence IS NOT NULL THEN 'in_band'
                 END,
                 'fence_value': coalesce(
                     fence."value",
                     lastKnownEventId, params.lastKnownEventId,
                     asOfTimestamp, params.asOfTimestamp,
                     stateEventCount, params.stateEventCount, eventCount, params.eventCount,
-                    stateUpdatedAt, params.stateUpdatedAt
+                    stateUpdatedAt, params.stateUpdatedAt,
+                    in_band_fence
                 ),
                 'fence_resolved': fence.resolved,
+                'awaiting': coalesce(awaitingCorrelationIds, params.awaitingCorrelationIds),
+                'in_band': coalesce(inBand, params.inBand),
+                'expected_seq_in_band': coalesce(expectedSeqInBand, params.expectedSeqInBand),
                 'tail_at_commit': tailAtCommit,
                 'request_id': coalesce(requestId, params.requestId),
                 'tick_id': tickId,

@@ -1,5 +1,6 @@
 /*
 title: The world says that it is over, the log does not
+diagnosis: The world says that entities ({entities}) are over, the log does not.
 severity: error
 confidence: strong
 needs: [complete, entities]

@@ -1,5 +1,6 @@
 /*
 title: The world's row says something else than the log
+diagnosis: The world's rows ({entities}) say something else than the log.
 severity:
   - {when: "finding.how = 'row behind'", is: info}
   - {when: "finding.how = 'run row behind'", is: warning}
@@ -98,6 +99,21 @@ WITH ended AS (
     GROUP BY run_id
 ),
 
+-- Two formats write one output in two ways (the CLI prints what a world stores encoded): their digests differ.
+completed AS (
+    SELECT run_id, list_distinct(list(format)) AS formats
+    FROM (
+        SELECT run_id, source_id FROM event WHERE event_type = 'run_completed'
+        UNION
+        SELECT run_id, copy.source_id
+        FROM copy JOIN event USING (event_no)
+        WHERE event_type = 'run_completed'
+    )
+    JOIN source USING (source_id)
+    JOIN export USING (export_id)
+    GROUP BY run_id
+),
+
 step_failure AS (
     SELECT run_id, correlation_id, count(*) AS failures
     FROM event
@@ -116,6 +132,9 @@ differs AS (
     FROM entity_row
     JOIN run USING (run_id)
     JOIN ended USING (run_id)
+    LEFT JOIN completed USING (run_id)
+    JOIN source ON source.source_id = entity_row.source_id
+    JOIN export USING (export_id)
     WHERE kind = 'run'
         AND (
             NOT list_contains(ways, entity_row.status)
@@ -123,6 +142,7 @@ differs AS (
             OR (
                 entity_row.status = 'completed' AND output_sha256 IS NOT NULL
                 AND len(outputs) = completions AND NOT list_contains(outputs, output_sha256)
+                AND formats = [export.format]
             )
         )
     UNION ALL

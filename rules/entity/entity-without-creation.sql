@@ -1,5 +1,6 @@
 /*
 title: An entity and its creation do not go together
+diagnosis: Entities ({entities}) and their creations do not go together.
 severity:
   - {when: "finding.lost = 'row'", is: warning}
   - {is: error}
@@ -69,6 +70,7 @@ Steps without a row, in runs that have rows of steps:
   rows without `createdAt`.
 - A lazy start creates the step itself. A `step_started` that carries the input counts as a
   creation.
+- A hook whose first event is its `hook_conflict` counts as created: its token was taken.
 - Missing rows are only judged for steps, and only where the export holds the row of the run and
   rows of steps. The world deletes the rows of waits and hooks when a run ends.
 - A world that removes old rows of steps makes the second form normal.
@@ -111,6 +113,8 @@ without_creation AS (
     -- A row as young as the export may have been read before its event was; one without a time is not judged.
     WHERE uncreated.created_at
             <= run.now - to_seconds(param('entity-without-creation', 'grace_seconds', run.workflow))
+        -- A hook that finds its token taken is created and refused in one event.
+        AND log.event_type IS DISTINCT FROM 'hook_conflict'
         -- A lazy start carries the step's input and creates the step itself.
         AND NOT (uncreated.kind = 'step' AND coalesce(log.event_type = 'step_started' AND payload_bytes > 0, FALSE))
     GROUP BY uncreated.run_id, uncreated.kind, uncreated.correlation_id

@@ -1,5 +1,8 @@
 /*
 title: A decision was written without any fence
+diagnosis: >-
+  Fences are dropped on[ {class of written without a fence}:] {event types of written without a fence}[
+  at {sites of written without a fence}][; every {fenced types} carries one].
 severity: warning
 confidence: proof
 needs: [fences]

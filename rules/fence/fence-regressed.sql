@@ -1,5 +1,8 @@
 /*
 title: A writer decided on an older snapshot than it had before
+diagnosis: >-
+  Writes of {event types of write from an older snapshot}[ at {sites of write from an older
+  snapshot}] are decided on an older snapshot than their writer had read before.
 severity:
   - {when: finding.exact, is: error}
   - {is: warning}

@@ -1,9 +1,11 @@
 /*
 title: A signal carries a fence and may be lost
+diagnosis: >-
+  Signals ({event types}) are sent under a fence[ at {sites}], so they may be refused and lost.
 severity:
   - {when: finding.chosen, is: info}
   - {is: warning}
-confidence: proof
+confidence: strong
 needs: [fences]
 implies: []
 since: 0.1.0
@@ -14,7 +16,8 @@ A signal comes from outside: a delivery to a hook (`hook_received`) or a cancell
 (`run_cancelled`). It is true whatever the run has done meanwhile, so it must not be refused for
 being stale. Here a signal carries a fence. If any event is committed between the read and the
 write, the signal is refused, and unless its sender tries again it is lost. On a busy run that is
-the usual case.
+the usual case. Whether a refused one came again is for lost-signal to say, where the log records
+refusals; this finding then folds under that one.
 
 An `as_of` fence on a signal is an info: in our world a caller can ask for it on purpose
 (`resume_hook(as_of=...)`, "only if nothing happened since what I read"). All other fences are a
@@ -59,8 +62,8 @@ Was a refused signal sent again? Look for an accepted one of the same entity:
 - Where the condition is wanted, use `as_of` and treat the refusal as an answer to the caller.
 
 ## When it is wrong
-- It does not prove a loss. An accepted signal did no harm, and a refused one may have been sent
-  again.
+- It does not claim a loss, which is what lost-signal is for. An accepted signal did no harm, and a
+  refused one may have been sent again, or have come too late anyway.
 - A count on a signal that reaches a world which never refuses by count (spec 6 to 8) is harmless.
 - A refused signal may have been refused for another reason than its fence. The code says which.
 - Base rate: none. Stock exports do not record fences, so the rule was evaluated on none of the

@@ -1,5 +1,8 @@
 /*
 title: A write was accepted from a snapshot that missed an event
+diagnosis: >-
+  Writes of {event types of stale write} are accepted from snapshots that missed {event types of
+  missed}[, under {fences of stale write} fences].
 severity: error
 confidence: proof
 needs: [fences]
@@ -17,8 +20,11 @@ implies:
   - orphaned-wait
   - runtime-corruption-verdict
   - self-hook-conflict
+  - spurious-conflict
+  - stale-snapshot-write
   - step-name-conflict
   - step-restarted-after-outcome
+  - unusual-branch
 since: 0.1.0
 ---
 ## What it means
@@ -91,6 +97,7 @@ siblings of its own batch:
 - Without request ids, the writes of one tick and writer under one fence count as one batch. If the
   log has no tick and writer ids either, two ticks that used the same fence pass as one batch, and
   the rule misses the later one.
+- A `noop` is not missed: it seals an abandoned slot and says nothing.
 - Not judged: unfenced writes, writes without any fence (see dropped-fence), fences that name no
   event of the log, and an old decision that was sent again under a fresh fence.
 - Only the 64 places after each snapshot are searched.
@@ -133,6 +140,8 @@ missed AS (
     FROM gap
     JOIN accepted AS seen ON seen.run_id = gap.run_id AND seen."position" = missed_position
     WHERE seen.batch <> gap.batch
+        -- A sealed slot says nothing that a decision could have missed.
+        AND seen.event_type <> 'noop'
         -- This weak fence protects against signals and step outcomes only.
         AND (gap.fence_kind <> 'state_updated_at' OR seen.role IN ('signal', 'outcome'))
 ),

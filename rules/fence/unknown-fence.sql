@@ -1,5 +1,8 @@
 /*
 title: A write was accepted under a fence that cannot be right
+diagnosis: >-
+  Writes of {event types of fenced write} are accepted under a fence that cannot be right[
+  ({fences of fenced write})].
 severity: error
 confidence: strong
 needs: [fences, complete]

@@ -1,5 +1,6 @@
 /*
 title: An event of a hook does not fit the life of the hook
+diagnosis: Events of hooks ({event types}) do not fit the life of the hook.
 severity:
   - {when: finding.fault = 'never created', is: error}
   - {is: info}

@@ -61,10 +61,12 @@ Then ask the world who owns the token now (`getHookByToken`): it names one of th
 - Only the hash of a token is kept. Two worlds may use equal tokens without harm, so hooks of
   different exports are never compared. Runs of one world that were exported into several files are
   not compared either.
-- Across runs the order is that of `createdAt`. A store that stamps a hook before it waits for the
-  token to be released gives a short overlap, hence `tolerance_ms` (1000 by default). Clocks that
-  disagree by more than that give a false finding. Within a run the order of the log has to show the
-  overlap too, and alone suffices if the first hook was never disposed.
+- Across runs the order is that of `createdAt`, and of two hooks of one millisecond that of
+  `commitSeq`; where the log has none, which of them came later is a guess. A store that stamps a
+  hook before it waits for the token to be released gives a short overlap, hence `tolerance_ms`
+  (1000 by default). Clocks that disagree by more than that give a false finding. Within a run the
+  order of the log has to show the overlap too, and alone suffices if the first hook was never
+  disposed.
 - A token counts as released when its hook is disposed or its run ends. A retention time beyond that
   is not counted, so a grant before its end is not reported.
 - A hook that lost its token to a force-claim (`forceClaimedBy`) is not compared with later hooks.
@@ -85,7 +87,7 @@ WITH shared AS (
 ),
 
 granted AS (
-    SELECT event.token_hash, event.source_id, created.*
+    SELECT event.token_hash, event.source_id, event.commit_seq, created.*
     FROM event
     JOIN shared USING (token_hash)
     JOIN log AS created USING (event_no)
@@ -113,7 +115,7 @@ disposed AS (
 held AS (
     SELECT
         granted.token_hash, export_id, granted.run_id, granted.correlation_id, granted.event_no,
-        granted."position", granted.created_at AS since, workflow,
+        granted."position", granted.created_at AS since, granted.commit_seq, workflow,
         coalesce(disposed."position", terminal_position) AS end_position,
         coalesce(disposed.event_no, ended.event_no) AS end_no,
         disposed.event_no IS NOT NULL AS is_disposed,
@@ -142,7 +144,7 @@ ordered AS (
             'is_disposed': is_disposed
         }) OVER (
             PARTITION BY export_id, token_hash
-            ORDER BY since, run_id, "position"
+            ORDER BY since, commit_seq, run_id, "position"
             ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING
         ) AS holder
     FROM held

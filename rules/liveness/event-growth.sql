@@ -1,5 +1,8 @@
 /*
 title: The log of a run grows in a loop or towards its limit
+diagnosis: >-
+  The logs of {workflow} grow in a loop or towards their limit[, by {event types of latest event
+  of the loop}].
 severity: warning
 confidence: strong
 needs: []

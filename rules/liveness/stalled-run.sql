@@ -1,5 +1,6 @@
 /*
 title: A run is open and nothing moves it
+diagnosis: Runs stay open and nothing moves them after {event types of last event of the run}.
 severity: warning
 confidence: strong
 needs: [complete]

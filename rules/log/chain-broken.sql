@@ -3,9 +3,20 @@ title: The hash chain of a run is broken
 severity: error
 confidence: proof
 needs: [hashes]
-implies: [runtime-corruption-verdict]
+implies:
+  - early-wait-completed
+  - event-after-terminal
+  - fence-regressed
+  - order-inversion
+  - orphan-hook-event
+  - orphan-step-event
+  - orphan-wait-completed
+  - runtime-corruption-verdict
+  - spurious-conflict
+  - stale-snapshot-write
+  - step-restarted-after-outcome
+  - unknown-fence
 since: 0.1.0
----
 ---
 ## What it means
 The log has a hash chain: every event carries a hash of its own columns and of the hash before it.
@@ -151,7 +162,7 @@ SELECT
         WHEN -1 THEN []
         ELSE [witness('event before it', arg_min(coalesce(before_no, -1), "position"))]
     END
-    || (list(witness('breaks the chain', event_no) ORDER BY "position"))[:5] AS witness,
+    || [witness('breaks the chain', arg_min(event_no, "position"))] AS witness,
     format(
         '{} at #{} {}{}.',
         arg_min(event_type, "position"), min("position"), arg_min(what, "position"),

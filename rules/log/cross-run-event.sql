@@ -3,7 +3,12 @@ title: An event stands in the log of another run
 severity: error
 confidence: proof
 needs: [complete]
-implies: [orphan-hook-event, orphan-step-event, orphan-wait-completed, runtime-corruption-verdict]
+implies:
+  - orphan-hook-event
+  - orphan-step-event
+  - orphan-wait-completed
+  - run-created-misplaced
+  - runtime-corruption-verdict
 since: 0.1.0
 ---
 ## What it means

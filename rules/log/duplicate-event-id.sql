@@ -1,9 +1,11 @@
 /*
 title: One event id names two different events
+diagnosis: One event id names different events[ ({event types of under the same id})].
 severity: error
 confidence: proof
 needs: []
 implies:
+  - chain-broken
   - conflicting-step-outcomes
   - conflicting-terminals
   - duplicate-attribute
@@ -17,8 +19,11 @@ implies:
   - run-created-misplaced
   - run-started-twice
   - runtime-corruption-verdict
+  - skipped-awaited-resolution
+  - stale-snapshot-write
   - step-name-conflict
   - step-restarted-after-outcome
+  - unknown-fence
 since: 0.1.0
 ---
 ## What it means

@@ -5,7 +5,12 @@ severity:
   - {is: warning}
 confidence: proof
 needs: [slots, complete]
-implies: [runtime-corruption-verdict]
+implies:
+  - orphan-hook-event
+  - orphan-step-event
+  - orphan-wait-completed
+  - runtime-corruption-verdict
+  - unknown-fence
 since: 0.1.0
 params:
   grace_seconds: {default: 60, meaning: how long a write of a running run may take to fill its slot}

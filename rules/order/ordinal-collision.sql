@@ -1,14 +1,19 @@
 /*
 title: Two entities of different kinds were created on one ordinal
+diagnosis: >-
+  Replays of different snapshots bind one ordinal to entities of two kinds[ ({entities of bound
+  the ordinal})].
 severity: error
 confidence: proof
 needs: [ordinals]
 implies:
   - duplicate-step-created
   - duplicate-wait-created
+  - ordinal-collision
   - ordinal-regression
   - orphaned-wait
   - runtime-corruption-verdict
+  - unusual-branch
 since: 0.1.0
 ---
 ## What it means

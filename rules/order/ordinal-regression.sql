@@ -1,5 +1,8 @@
 /*
 title: Creations go back in the id sequence across a resolution
+diagnosis: >-
+  Creations ({event types of created with a lower ordinal}) go back in the id sequence across
+  {event types of resolution between them}.
 severity: info
 confidence: suspect
 needs: [ordinals]

@@ -1,5 +1,6 @@
 /*
 title: An event has lost its payload
+diagnosis: Payloads of {event types of no payload} are missing.
 severity:
   - {when: finding.nothing_left OR run.spec_version < 2, is: info}
   - {is: error}

@@ -1,5 +1,6 @@
 /*
 title: A sleep ended right behind a delivery to an open hook
+diagnosis: In {workflow}, sleeps end right behind deliveries to an open hook.
 severity: info
 confidence: suspect
 needs: []

@@ -1,5 +1,6 @@
 /*
 title: Two versions of the code take part in one run
+diagnosis: Two versions of the code of {workflow} take part in one run.
 about: runtime
 severity:
   - {when: finding.diverged, is: error}
@@ -7,7 +8,7 @@ severity:
   - {is: info}
 confidence: proof
 needs: []
-implies: [replay-divergence]
+implies: [replay-divergence, runtime-verdict-unexplained, terminal-not-reproducible]
 since: 0.1.0
 params:
   gap_seconds: {default: 30, meaning: how long nothing of either name is created where one name takes over from the other}

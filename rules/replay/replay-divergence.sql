@@ -1,10 +1,13 @@
 /*
 title: The code no longer makes the history of the run
+diagnosis: >-
+  The code of {workflow} no longer makes {event types of the code does not make this}[ of {steps
+  of the code does not make this}].
 about: runtime
 severity: error
 confidence: proof
 needs: [replay]
-implies: []
+implies: [runtime-corruption-verdict, runtime-verdict-unexplained]
 since: 0.1.0
 ---
 ## What it means

@@ -1,5 +1,6 @@
 /*
 title: The runtime itself gave the run up as corrupt
+diagnosis: The runtime gave runs up as corrupt[, at {event types of the runtime stopped at}].
 about: runtime
 severity: error
 confidence: strong

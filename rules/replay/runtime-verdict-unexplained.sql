@@ -1,5 +1,6 @@
 /*
 title: The runtime calls the run corrupt, and the log does not show why
+diagnosis: The runtime calls runs of {workflow} corrupt, and their logs do not show why.
 about: runtime
 severity: error
 confidence: strong

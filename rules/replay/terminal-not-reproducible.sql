@@ -1,10 +1,13 @@
 /*
 title: The code follows the history and comes to another end
+diagnosis: >-
+  The code of {workflow} follows the history and does not come to {event types of the code does
+  not come to this end}.
 about: runtime
 severity: error
 confidence: proof
 needs: [replay]
-implies: []
+implies: [runtime-corruption-verdict, runtime-verdict-unexplained]
 since: 0.1.0
 ---
 ## What it means

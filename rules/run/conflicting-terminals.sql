@@ -1,5 +1,6 @@
 /*
 title: A run ended in two different ways
+diagnosis: Runs end in two different ways ({event types of ended}).
 severity: error
 confidence: proof
 needs: []

@@ -1,12 +1,14 @@
 /*
 title: An event was written after the run had ended
+diagnosis: >-
+  Events ({event types of written afterwards}) are written after {event types of the run ended}.
 severity:
   - {when: NOT finding.decides, is: info}
   - {when: run.terminal_type = 'run_failed', is: warning}
   - {is: error}
 confidence: strong
 needs: []
-implies: [runtime-corruption-verdict]
+implies: [event-after-terminal, runtime-corruption-verdict]
 since: 0.1.0
 ---
 ## What it means

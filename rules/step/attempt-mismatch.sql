@@ -1,5 +1,6 @@
 /*
 title: The attempts of a step do not count up one by one
+diagnosis: The attempts of steps[ ({steps})] do not count up one by one.
 severity:
   - {when: finding.only_repeats, is: info}
   - {is: warning}

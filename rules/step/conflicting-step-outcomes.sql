@@ -1,5 +1,6 @@
 /*
 title: A step has more than one outcome
+diagnosis: Steps[ ({steps})] have a second outcome, {event types of another outcome}.
 severity:
   - {when: finding.differs, is: error}
   - {when: "run.tolerates_restart OR run.status IN ('completed', 'cancelled')", is: warning}

@@ -1,5 +1,6 @@
 /*
 title: An open step was created twice
+diagnosis: Open steps[ ({steps of created again})] are created twice.
 severity: info
 confidence: proof
 needs: []

@@ -1,9 +1,10 @@
 /*
 title: A step was started long ago and has no outcome
+diagnosis: Step {step of last start or retry of the step} was started long ago and has no outcome.
 severity: warning
 confidence: strong
 needs: [complete]
-implies: [stalled-run]
+implies: [multi-start-no-outcome, stalled-run]
 only_with: [step_started, step_retrying]
 since: 0.1.0
 params:

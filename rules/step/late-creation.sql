@@ -1,5 +1,7 @@
 /*
 title: An entity was created again after its outcome
+diagnosis: >-
+  Entities ({entities of created again}) are created again after their {event types of outcome}.
 severity:
   - {when: run.dies_of_late_creation AND run.status = 'completed', is: warning}
   - {when: run.dies_of_late_creation, is: error}

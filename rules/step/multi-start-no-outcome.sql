@@ -1,5 +1,6 @@
 /*
 title: A step was started several times and never ended
+diagnosis: Step {step of started} is started several times and never ends.
 severity:
   - {when: "run.status IN ('completed', 'cancelled')", is: info}
   - {is: warning}

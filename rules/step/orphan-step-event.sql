@@ -1,5 +1,7 @@
 /*
 title: A step has events but was never created
+diagnosis: >-
+  Steps[ ({steps})] have {event types of event without a creation} without a creation before it.
 severity: error
 confidence: strong
 needs: [complete]

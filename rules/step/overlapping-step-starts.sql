@@ -1,5 +1,6 @@
 /*
 title: A step was started again with no retry or outcome between
+diagnosis: Steps[ ({steps of started})] are started again with no retry or outcome between.
 severity:
   - {when: finding.owners > 1, is: warning}
   - {is: info}

@@ -1,5 +1,6 @@
 /*
 title: One step id was given to two steps of different names
+diagnosis: One step id is given to steps of different names[ ({steps of first under this name})].
 severity: error
 confidence: proof
 needs: []
@@ -10,6 +11,7 @@ implies:
   - late-creation
   - overlapping-step-starts
   - runtime-corruption-verdict
+  - step-name-conflict
   - step-restarted-after-outcome
 since: 0.1.0
 ---

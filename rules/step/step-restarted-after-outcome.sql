@@ -1,5 +1,7 @@
 /*
 title: A step was started again after its outcome
+diagnosis: >-
+  Steps[ ({steps of started again})] are started again after their {event types of outcome}.
 severity:
   - {when: run.tolerates_restart, is: info}
   - {is: error}

@@ -1,5 +1,6 @@
 /*
 title: A step was created and nothing has started it
+diagnosis: Steps[ ({steps of created})] are created and nothing starts them.
 severity: warning
 confidence: strong
 needs: [complete]

@@ -1,5 +1,6 @@
 /*
 title: A wait was completed twice
+diagnosis: Waits are completed twice[, the second time at {sites of completed again}].
 severity:
   - {when: finding.survived, is: warning}
   - {when: run.spec_version <= 3, is: error}

@@ -1,5 +1,6 @@
 /*
 title: A wait was created twice
+diagnosis: Waits are created twice[, the second time at {sites of created again}].
 severity:
   - {when: NOT finding.differs, is: info}
   - {when: run.compares_resume_at, is: error}

@@ -1,5 +1,6 @@
 /*
 title: A run ended with open waits
+diagnosis: Runs end with open waits[, by {event types of end of the run}].
 severity: info
 confidence: proof
 needs: [complete]

@@ -1,5 +1,8 @@
 /*
 title: A wait is overdue and nothing will complete it
+diagnosis: >-
+  Waits are overdue and nothing will complete them[; their logs end with {event types of last
+  event of the run}].
 severity: error
 confidence: strong
 needs: [complete]

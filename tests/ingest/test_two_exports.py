@@ -193,3 +193,70 @@ def test_what_one_export_adds_is_kept_with_the_events_of_the_other(tmp_path: Pat
         assert [row["hash"] for row in found.events] == [f"h{n}" for n in range(1, 7)]
         assert {row["fence_kind"] for row in found.events} == {"tail"}
         assert sum(row["payload_bytes"] is not None for row in found.events) == 3
+
+
+def rewritten(*paths: Path) -> list[tuple[list[int], bool]]:
+    """The positions in the witness of every finding that an event was put in, and whether it folds."""
+    with audit(*paths) as result:
+        return [
+            ([witness["position"] for witness in finding["witness"]], finding["folded_under"] is not None)
+            for finding in result.findings
+            if finding["rule"] == "prefix-rewritten"
+        ]
+
+
+def headed(events: list[dict[str, Any]], path: Path, *, count: int | None = None) -> Path:
+    """An export that counts its events, rightly or not."""
+    head = {"record": "head", "runId": RUN, "tail": events[-1]["eventId"], "events": count or len(events)}
+    return write(path, manifest(), events, head)
+
+
+def test_an_event_that_an_earlier_export_lacks_was_put_in_behind_it(tmp_path: Path) -> None:
+    events = log().events
+    earlier = world_local([*events[:3], events[4]], tmp_path / "a")
+    later = world_local(events, tmp_path / "b")
+    assert rewritten(earlier, later) == rewritten(later, earlier) == [([4, 5], False)]
+
+
+def test_an_export_that_counts_its_events_is_whole_in_any_format(tmp_path: Path) -> None:
+    events = log().events
+    earlier = headed([*events[:3], *events[4:]], tmp_path / "a.ndjson")
+    later = headed(events[:5], tmp_path / "b.ndjson")
+    assert rewritten(earlier, later) == [([4, 5], False)]
+
+
+def test_places_that_moved_are_found_once(tmp_path: Path) -> None:
+    """Where positions are recorded, every event behind the late one has two contents."""
+    placed = [[*log().events[:3], *log().events[4:]], log().events]
+    exports = [
+        headed([event | {"position": n} for n, event in enumerate(events, 1)], tmp_path / f"{name}.ndjson")
+        for name, events in enumerate(placed)
+    ]
+    with audit(*exports) as result:
+        roots = {finding["rule"] for finding in result.findings if finding["folded_under"] is None}
+        assert {finding["rule"] for finding in result.findings} > {"prefix-rewritten", "duplicate-event-id"}
+    assert "prefix-rewritten" in roots
+    assert "duplicate-event-id" not in roots
+
+
+SHORT = {
+    "it ends earlier": (lambda e: e[:4], world_local),
+    "its beginning is missing": (lambda e: e[2:], world_local),
+    "it may have lost a line": (lambda e: [*e[:3], *e[4:]], ndjson),
+    "it has what the other lacks": (lambda e: [*e[:2], *e[3:]], world_local),
+    "it says that it lost one": (lambda e: [*e[:3], *e[4:]], lambda e, path: headed(e, path, count=6)),
+}
+
+
+@pytest.mark.parametrize("name", SHORT)
+def test_an_export_that_is_short_is_no_earlier_state(name: str, tmp_path: Path) -> None:
+    shorten, shape = SHORT[name]
+    events = log().events
+    other = [*events[:4], *events[5:]] if name == "it has what the other lacks" else events
+    assert rewritten(shape(shorten(events), tmp_path / "a"), world_local(other, tmp_path / "b")) == []
+
+
+def test_what_was_said_in_a_slot_that_was_empty_is_no_surprise(tmp_path: Path) -> None:
+    events = Log(slots=True, spec=7).add("wait_created", entity("wait", 0)).add("run_completed").events
+    paths = headed([*events[:2], events[3]], tmp_path / "a.ndjson"), headed(events, tmp_path / "b.ndjson")
+    assert rewritten(*paths) == []

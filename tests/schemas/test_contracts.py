@@ -44,7 +44,7 @@ MANIFEST, EVENT = LOG[:2]
 REFUSAL = next(line for line in LOG if line.get("record") == "refusal")
 STEP_ROW = next(line for line in LOG if line.get("kind") == "step")
 HEAD = LOG[-1]
-RULE, RUN, FINDING, REJECT = (REPORT[key][0] for key in ("rules", "runs", "findings", "rejects"))
+RULE, RUN, CAUSE, FINDING, REJECT = (REPORT[key][0] for key in ("rules", "runs", "causes", "findings", "rejects"))
 HEADER, KNOWN_BUG = BASELINE[:2]
 KNOWN_OCCURRENCE = {
     "rule": "dropped-fence",
@@ -165,6 +165,8 @@ ACCEPTED = {
     "a write that sent no fence": ("log", but(EVENT, fence=None)),
     "an event of a log without fences": ("log", without(EVENT, "fence")),
     "a fence by its name in a request": ("log", but(EVENT, fence=None, asOfTimestamp=1795077000000)),
+    "what a writer waits for": ("log", but(EVENT, eventCount=4, awaitingCorrelationIds=["step_1"])),
+    "a count in band": ("log", but(EVENT, inBand=True, expectedSeqInBand=4)),
 }
 
 
@@ -228,6 +230,8 @@ BROKEN = {
     "log: a fence whose value is a number": ("log", fenced(kind="count", value=4)),
     "log: a fence that is text": ("log", but(EVENT, fence="none")),
     "log: unfenced without a reason": ("log", fenced(kind="unfenced", value=None)),
+    "log: what a writer waits for as text": ("log", but(EVENT, awaitingCorrelationIds="step_1")),
+    "log: in band as a number": ("log", but(EVENT, inBand=1)),
     "log: a refusal without a code": ("log", without(REFUSAL, "code")),
     "log: a refusal without eventType": ("log", without(REFUSAL, "eventType")),
     "log: a refusal with a fence of unknown kind": ("log", but(REFUSAL, fence={"kind": "etag", "value": "7"})),
@@ -239,6 +243,8 @@ BROKEN = {
     "report: another version": ("report", but(REPORT, schema="auditor.report/v2")),
     "report: an extra key": ("report", but(REPORT, generated_by="me")),
     "report: an extra key in a finding": ("report", but(REPORT, findings=[but(FINDING, line=7)])),
+    "report: a cause without its sentence": ("report", but(REPORT, causes=[but(CAUSE, diagnosis="")])),
+    "report: a cause without an example": ("report", but(REPORT, causes=[without(CAUSE, "example")])),
     "report: a key is missing": ("report", without(REPORT, "fence_coverage")),
     "report: a witness without its source": (
         "report",
