@@ -57,13 +57,13 @@ class History:
         return [wait for _, wait in sorted(over)]
 
     def _note(self, event: Event) -> None:
-        kind = T(event.event_type)
-        if kind is T.WAIT_CREATED:
+        kind = event.event_type
+        if kind == T.WAIT_CREATED:
             due = milliseconds_of(data_of(event).get("resumeAt"), "resumeAt", needed=True)
             self._due.setdefault(str(event.correlation_id), due or 0)
-        elif kind is T.WAIT_COMPLETED:
+        elif kind == T.WAIT_COMPLETED:
             self._due.pop(str(event.correlation_id), None)
-        elif kind is T.RUN_STARTED:
+        elif kind == T.RUN_STARTED:
             self.is_started = True
         elif kind in ENDS:
             self.is_ended = True

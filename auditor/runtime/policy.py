@@ -6,9 +6,21 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from typing import Protocol
 
 from auditor.model.events import EventType
 from auditor.world import Fence, tail
+
+
+class Fencing(Protocol):
+    """How a tick fences what it decides on."""
+
+    @property
+    def batches(self) -> bool:
+        """Whether the events of one decision are appended together."""
+
+    def fence(self, event_type: EventType, known: str | None) -> Fence | None:
+        """The fence of a decision write whose writer knows the log up to the event `known`; None sends nothing."""
 
 
 class FencePolicy(StrEnum):

@@ -26,6 +26,9 @@ T = EventType
 CREATIONS = {T.STEP_CREATED: EntityKind.STEP, T.WAIT_CREATED: EntityKind.WAIT, T.HOOK_CREATED: EntityKind.HOOK}
 """What creates an entity. A `hook_conflict` stands where the creation of a hook would, if its token was taken."""
 
+_SPEAKS = frozenset({T.HOOK_RECEIVED, T.HOOK_CONFLICT})
+"""Events of a wait or a hook whose data a replay reads."""
+
 WINDOW = 5
 """Events and allocations that a divergence shows before and behind."""
 
@@ -170,7 +173,7 @@ class Replay:
             raise self._diverged(event, "creates no such entity", f"{kind} of {event.correlation_id}")
         if made.kind is not entity:
             raise self._diverged(event, f"has {made.described()}", f"{kind} of {event.correlation_id}")
-        data = data_of(event)
+        data = data_of(event) if made.kind is EntityKind.STEP or kind in _SPEAKS else {}
         if made.kind is EntityKind.STEP and (name := data.get("stepName")) is not None and name != made.name:
             raise self._diverged(event, f"has {made.described()}", f"{kind} of {event.correlation_id} ({name})")
         if kind in CREATIONS:

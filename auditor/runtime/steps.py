@@ -16,7 +16,14 @@ from enum import StrEnum
 from functools import partial
 from typing import Any, NamedTuple
 
-from auditor.errors import EntityConflict, FatalError, RetryableError, RunTerminal, StoreUnavailable
+from auditor.errors import (
+    EntityConflict,
+    FatalError,
+    NotFound,
+    RetryableError,
+    RunTerminal,
+    StoreUnavailable,
+)
 from auditor.model.events import EventType
 from auditor.model.rows import Event
 from auditor.runtime.context import LONGEST_SLEEP
@@ -162,14 +169,15 @@ class Executor:
 
 
 def step_name(events: Sequence[Event], correlation_id: str) -> str:
-    """The name that the creation of a step gives it."""
+    """The name that the creation of a step gives it. Raises NotFound if the events lack it."""
     return str(data_of(_creation(events, correlation_id)).get("stepName"))
 
 
 def _creation(events: Sequence[Event], correlation_id: str) -> Event:
-    return next(
-        event for event in events if event.correlation_id == correlation_id and event.event_type == T.STEP_CREATED
-    )
+    for event in events:
+        if event.correlation_id == correlation_id and event.event_type == T.STEP_CREATED:
+            return event
+    raise NotFound(f"the log does not create the step {correlation_id}", reason="no_such_step")
 
 
 async def _called(step: Step, attempt: Attempt, args: list[Any], kwargs: dict[str, Any]) -> Any:

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import logging
 import secrets
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from auditor.errors import (
     Divergence,
@@ -27,11 +27,11 @@ from auditor.model.rows import Event
 from auditor.runtime.decisions import Decision, decide
 from auditor.runtime.history import History
 from auditor.runtime.metrics import Metrics
-from auditor.runtime.policy import FencePolicy
+from auditor.runtime.policy import FencePolicy, Fencing
 from auditor.runtime.registry import Workflow
 from auditor.runtime.replayer import Replay
 from auditor.runtime.values import error_data
-from auditor.world import NewEvent, World, Writer
+from auditor.world import Appended, Fence, NewEvent, Snapshot, Writer
 
 logger = logging.getLogger(__name__)
 
@@ -63,6 +63,21 @@ class Result(StrEnum):
     CORRUPTED = "corrupted"
 
 
+class Store(Protocol):
+    """The part of a world that a tick speaks to."""
+
+    async def append(
+        self, run_id: str, events: Sequence[NewEvent], fence: Fence | None, *, writer: Writer
+    ) -> Appended:
+        """See `World.append`."""
+
+    async def events(self, run_id: str, after: int = 0) -> Snapshot:
+        """See `World.events`."""
+
+    async def now(self) -> int:
+        """See `World.now`."""
+
+
 class Ticked(NamedTuple):
     """The result of a tick, and after how many divergences in a row."""
 
@@ -78,10 +93,10 @@ def _in_full(longest: float) -> float:
 class Ticker:
     """Ticks runs of a world. `pause` waits for seconds; `jitter` gives a time up to the one it is given."""
 
-    world: World
+    world: Store
     pause: Callable[[float], Awaitable[None]]
     writer_id: str
-    policy: FencePolicy = FencePolicy.FULL
+    policy: Fencing = FencePolicy.FULL
     jitter: Callable[[float], float] = _in_full
     metrics: Metrics = field(default_factory=Metrics)
     new_id: Callable[[], str] = lambda: secrets.token_hex(8)

@@ -67,6 +67,7 @@ class Worker:
         self.metrics = metrics or Metrics()
         self.writer_id = writer_id or f"{this_process()}-{secrets.token_hex(2)}"
         self._world = world
+        self._policy = policy
         self._serialise = serialise
         self._concurrency = concurrency
         self._lease_ms = lease_ms
@@ -103,7 +104,7 @@ class Worker:
 
     async def run(self) -> None:
         """Work until `stop`. Raises NotAWorld if the world is gone."""
-        logger.info("worker started", extra={"writer_id": self.writer_id, "policy": self._ticker.policy.value})
+        logger.info("worker started", extra={"writer_id": self.writer_id, "policy": self._policy.value})
         serving = [
             asyncio.create_task(self._serve(MessageKind.RUN, self._tick)),
             asyncio.create_task(self._serve(MessageKind.STEP, self._execute)),

@@ -65,6 +65,15 @@ class MemoryQueue:
         self._waiting[held.name] = held
         self._schedule(held, held.ready_at)
 
+    def is_leased(self, message: Message) -> bool:
+        """Whether one of its kind, about the same run and entity, is being worked on."""
+        held = self._by_run.get(message.run_id, {}).values()
+        about = message.kind, message.correlation_id if message.kind is MessageKind.STEP else None
+        return any(
+            one.state == LEASED and about == (one.message.kind, one.message.correlation_id if about[1] else None)
+            for one in held
+        )
+
     def drop_waiting(self, run_id: str) -> None:
         """Remove the waiting messages of a run that has ended."""
         for held in list(self._by_run.get(run_id, {}).values()):
@@ -175,6 +184,11 @@ class MemoryQueue:
     async def next_due(self) -> int | None:
         """See `Queue.next_due`."""
         return min((held.ready_at for held in self._messages.values() if held.state != DEAD), default=None)
+
+    @property
+    def soonest(self) -> int | None:
+        """A time before which no message is due and no lease runs out, at no cost; None if there is none."""
+        return self._due[0][0] if self._due else None
 
     async def lease_run(self, run_id: str, owner: str, lease_ms: int = 30_000) -> bool:
         """See `Queue.lease_run`."""

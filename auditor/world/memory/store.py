@@ -14,7 +14,7 @@ from auditor.model.ids import ulid_floor
 from auditor.model.rows import Entity, Event, Refusal, Run
 from auditor.world.base import MAX_MISSING, BaseWorld
 from auditor.world.clock import system_clock
-from auditor.world.decision import Accepted, Draw, Remembered, Repeated, RunState, decide, refusals
+from auditor.world.decision import Accepted, Decision, Draw, Remembered, Repeated, RunState, decide, refusals
 from auditor.world.draft import Request
 from auditor.world.entities import Holder, Key, key_of
 from auditor.world.memory.queue import MemoryQueue
@@ -86,23 +86,25 @@ class MemoryWorld(BaseWorld):
         run_id = request.append.run_id
         log = self._logs.get(run_id)
         state = self._state(request, log, now)
-        decision = decide(state, request, now, self._draw)
+        decision = self._decide(state, request, now)
         if isinstance(decision, Refused):
             self._refusals += refusals(state, request, decision, now)
             if isinstance(decision, FenceConflict) and log is not None:
                 decision.missing = _missing(log, decision.expected or "")
             raise decision
+        since = request.append.since
         if isinstance(decision, Accepted):
-            first = decision.before + 1
-            self._apply(decision)
+            made = self._apply(decision)
         else:
-            first = decision.first
-        events, since = self._logs[run_id].events, request.append.since
+            made = tuple(self._logs[run_id].events[decision.first - 1 : decision.last])
         return Appended(
-            tuple(events[first - 1 : first - 1 + len(request.drafts)]),
+            made,
             isinstance(decision, Repeated),
-            () if since is None else tuple(events[max(since, 0) :]),
+            () if since is None else tuple(self._logs[run_id].events[max(since, 0) :]),
         )
+
+    def _decide(self, state: RunState, request: Request, now: int) -> Decision:
+        return decide(state, request, now, self._draw)
 
     def _state(self, request: Request, log: _Log | None, now: int) -> RunState:
         holders = {}
@@ -126,7 +128,7 @@ class MemoryWorld(BaseWorld):
             resolved=resolved,
         )
 
-    def _apply(self, accepted: Accepted) -> None:
+    def _apply(self, accepted: Accepted) -> tuple[Event, ...]:
         run = accepted.run
         log = self._logs.setdefault(run.run_id, _Log(run))
         self._commits += 1
@@ -148,6 +150,7 @@ class MemoryWorld(BaseWorld):
             self._release(log)
         for message in accepted.messages:
             self.queue.put(message)
+        return events
 
     def _release(self, log: _Log) -> None:
         """The end of a run: its hooks are closed, their tokens free, at once or after their retention."""
