@@ -26,6 +26,7 @@ EVENTS ?= 1000000
 bench: setup         ## measure against the targets; EVENTS=10000000 for what only a large log shows
 	$(BIN)/python -m tests.benchmarks --events $(EVENTS)
 	$(BIN)/python -m tests.benchmarks.appends
+	$(BIN)/python -m tests.benchmarks.simulations
 
 lint: setup
 	$(BIN)/ruff check .

@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 import duckdb
 import pyarrow as pa
 
-from auditor.check.header import RELATIONS, Rule, SeverityCase
+from auditor.check.header import CONTENTS, Rule, SeverityCase
 from auditor.database import REFUSED, beside, insert, quoted, scalar
 from auditor.model.judgement import CAPABILITY_MISSING, Capability, Outcome
 
@@ -97,7 +97,9 @@ class _Runs:
     def of(cls, con: duckdb.DuckDBPyConnection) -> _Runs:
         rows = con.execute("SELECT capabilities, count(*) FROM run GROUP BY capabilities").fetchall()
         types = con.execute("SELECT DISTINCT event_type FROM log").fetchall()
-        filled = {name for name in RELATIONS if scalar(con, f"SELECT count(*) FROM {name}")}
+        filled = {
+            name for name, rows in CONTENTS.items() if con.execute(f"SELECT 1 FROM {rows} LIMIT 1").fetchall()
+        }
         return cls(
             {frozenset(names): count for names, count in rows},
             frozenset(name for (name,) in types) | filled,

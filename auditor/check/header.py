@@ -24,8 +24,8 @@ use them as `finding.<column>`, and those of the relation `run` as `run.<column>
 
 `implies` names the rules whose findings are consequences; its own, if the first in a run brings the later ones.
 
-`only_with` saves work: in a log without an event of one of these types (`accusation`, `refusal`: without a row of
-that relation) there is nothing that the rule could find, so it holds.
+`only_with` saves work: in a log without an event of one of these types, and without any of the rows that CONTENTS
+names, there is nothing that the rule could find, so it holds.
 
 `diagnosis` is the sentence for all findings of one cause, and says how far findings differ to have two; without
 it, all findings of the rule have one, and its title is the sentence. What it may ask for is in `diagnosis.py`.
@@ -58,8 +58,18 @@ HEADINGS = (
 )
 """The headings of every rule's explanation, in this order."""
 
-RELATIONS = ("accusation", "refusal")
-"""In `only_with`, beside types of events: relations that are empty in most logs."""
+CONTENTS = {
+    "accusation": "accusation",
+    "after_terminal": "run WHERE last_position > terminal_position",
+    "awaiting": "event_core JOIN event_more USING (event_no) WHERE awaiting IS NOT NULL",
+    "gap": "run WHERE gap IS NOT NULL",
+    "in_band": "event_core JOIN event_more USING (event_no) WHERE in_band IS NOT NULL",
+    "open_run": "run WHERE status = 'running'",
+    "refusal": "refusal",
+    "restart": "entity WHERE started > 1",
+    "runtime_verdict": "run WHERE runtime_signature IS NOT NULL",
+}
+"""In `only_with`, beside types of events: rows that most logs have none of."""
 
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the C one reads the catalogue ten times as fast
 _ID = re.compile(r"^[a-z][a-z0-9]*(-[a-z0-9]+)*$")
@@ -209,7 +219,7 @@ def _word(path: Path, key: str, value: Any, words: type[_W]) -> _W:
 
 
 def _event_type(path: Path, value: Any) -> str:
-    return value if value in RELATIONS else _word(path, "only_with", value, EventType).value
+    return value if value in CONTENTS else _word(path, "only_with", value, EventType).value
 
 
 def _severity(path: Path, value: Any) -> tuple[SeverityCase, ...]:

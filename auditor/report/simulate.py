@@ -54,6 +54,8 @@ def row(made: Row) -> Iterator[str]:
         yield f"    missed: {line}"
     for line in made.false_alarms[:_SHOWN]:
         yield f"    false alarm: {line}"
+    for line in made.split[:_SHOWN]:
+        yield f"    more than one root: {line}"
     if made.is_idle:
         yield "    idle: it took effect in fewer than a tenth of its seeds"
 

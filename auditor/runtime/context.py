@@ -5,11 +5,12 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 import inspect
-import random
 import uuid
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Coroutine, Generator
 from dataclasses import dataclass, field
+from functools import cached_property, lru_cache, partial
+from random import Random
 from typing import Any, Generic, NamedTuple, ParamSpec, TypeVar, overload
 
 from auditor.errors import UsageError
@@ -33,8 +34,8 @@ _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 class Allocation:
     """One entity that a replay has created: the ordinal-th draw of the run's sequence of ids.
 
-    `name` is that of a step. `data` is what its creation says in the log. `promise` is settled by its outcome;
-    a hook has deliveries instead.
+    `name` is that of a step. `data` is what its creation says in the log, where it `is_written`. `promise` is
+    settled by its outcome; a hook has deliveries instead.
     """
 
     ordinal: int
@@ -44,6 +45,7 @@ class Allocation:
     data: dict[str, Any]
     promise: Promise[Any] = field(default_factory=Promise)
     hook: Hook | None = None
+    is_written: bool = False
     is_closed: bool = False
 
     def described(self) -> str:
@@ -127,12 +129,12 @@ class Context:
     def __init__(self, run_id: str, loop: Loop) -> None:
         self.run_id = run_id
         self.allocations: list[Allocation] = []
+        self.by_id: dict[str, Allocation] = {}
         self.now_ms = 0
         self._loop = loop
-        seed = hashlib.sha256(run_id.encode()).digest()
+        self._seed = hashlib.sha256(run_id.encode()).digest()
         # Half of the random part: no run can draw so much that it would carry into the time.
-        self._first = (milliseconds(run_id) or 0) << 80 | int.from_bytes(seed[:10], "big") >> 1
-        self._random = random.Random(int.from_bytes(seed[10:], "big"))  # noqa: S311 - has to come out the same
+        self._first = (milliseconds(run_id) or 0) << 80 | int.from_bytes(self._seed[:10], "big") >> 1
 
     @overload
     def step(
@@ -203,7 +205,7 @@ class Context:
             promise = self._promise(contender)
             if isinstance(contender, Hook):
                 claims.append((contender, promise))
-            promise.then(lambda index=index, promise=promise: settle(index, promise))  # type: ignore[misc]
+            promise.then(partial(settle, index, promise))
         return won
 
     def gather(self, *all_of: Waited[Any]) -> Promise[list[Any]]:
@@ -223,7 +225,7 @@ class Context:
                 gathered.resolve([one.result() for one in promises])
 
         for promise in promises:
-            promise.then(lambda promise=promise: settle(promise))  # type: ignore[misc]
+            promise.then(partial(settle, promise))
         if not promises:
             gathered.resolve([])
         return gathered
@@ -240,6 +242,10 @@ class Context:
         """A UUID; the same at every replay."""
         return uuid.UUID(int=self._random.getrandbits(128), version=4)
 
+    @cached_property
+    def _random(self) -> Random:
+        return Random(int.from_bytes(self._seed[10:], "big"))  # noqa: S311 - has to come out the same
+
     def _promise(self, waited: Waited[Any]) -> Promise[Any]:
         if isinstance(waited, Promise):
             return waited
@@ -253,6 +259,11 @@ class Context:
 
     def _allocate(self, kind: EntityKind, data: dict[str, Any], name: str | None = None) -> Allocation:
         ordinal = len(self.allocations)
-        made = Allocation(ordinal, kind, f"{kind}_{ulid(self._first + ordinal)}", name, data)
+        made = Allocation(ordinal, kind, f"{kind}_{_drawn(self._first + ordinal)}", name, data)
         self.allocations.append(made)
+        self.by_id[made.correlation_id] = made
         return made
+
+
+# Every replay of a run draws the same ids again.
+_drawn = lru_cache(maxsize=4_096)(ulid)

@@ -7,7 +7,7 @@ from itertools import count
 
 from auditor.model.events import EventType
 from auditor.model.rows import Event
-from auditor.runtime.values import data_of
+from auditor.runtime.values import field_of
 from auditor.world.draft import ENDS, milliseconds_of
 
 T = EventType
@@ -40,11 +40,13 @@ class History:
 
     def merge(self, events: Iterable[Event]) -> None:
         """Take note of events; those that are known already change nothing."""
+        ids = self._ids
         for event in events:
-            if event.event_id not in self._ids:
-                self._ids.add(event.event_id)
+            if event.event_id not in ids:
+                ids.add(event.event_id)
                 self.events.append(event)
-                self._note(event)
+                if event.event_type in _NOTED:
+                    self._note(event)
 
     @property
     def has_open_waits(self) -> bool:
@@ -59,11 +61,14 @@ class History:
     def _note(self, event: Event) -> None:
         kind = event.event_type
         if kind == T.WAIT_CREATED:
-            due = milliseconds_of(data_of(event).get("resumeAt"), "resumeAt", needed=True)
+            due = milliseconds_of(field_of(event, "resumeAt"), "resumeAt", needed=True)
             self._due.setdefault(str(event.correlation_id), due or 0)
         elif kind == T.WAIT_COMPLETED:
             self._due.pop(str(event.correlation_id), None)
         elif kind == T.RUN_STARTED:
             self.is_started = True
-        elif kind in ENDS:
+        else:
             self.is_ended = True
+
+
+_NOTED = frozenset(kind.value for kind in (T.WAIT_CREATED, T.WAIT_COMPLETED, T.RUN_STARTED, *ENDS))

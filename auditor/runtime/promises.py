@@ -10,7 +10,7 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Coroutine, Generator
 from contextlib import suppress
-from typing import Any, Generic, TypeVar, cast
+from typing import Any, Generic, TypeVar
 
 from auditor.errors import ForeignAwaitable
 
@@ -24,7 +24,7 @@ class Promise(Generic[T]):
 
     def __init__(self) -> None:
         self.done = False
-        self._value: T | None = None
+        self._value: T
         self._error: BaseException | None = None
         self._followers: list[Callable[[], None]] = []
 
@@ -44,7 +44,7 @@ class Promise(Generic[T]):
         """The value of a settled promise. Raises the error that it was rejected with."""
         if self._error is not None:
             raise self._error
-        return cast("T", self._value)
+        return self._value
 
     def then(self, follower: Callable[[], None]) -> None:
         """Call when settled, in the order of asking; at once if it is."""

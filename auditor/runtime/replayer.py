@@ -8,7 +8,7 @@ are drawn only there, so what a replay allocates is a function of the log's pref
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,15 +19,15 @@ from auditor.model.rows import Event
 from auditor.runtime.context import Allocation, Context
 from auditor.runtime.promises import Loop, Task
 from auditor.runtime.registry import Workflow
-from auditor.runtime.values import called, data_of, error_data, error_of, must_be_json
+from auditor.runtime.values import called, data_of, error_data, error_of, field_of, must_be_json
 from auditor.world.draft import ENDS
 
 T = EventType
 CREATIONS = {T.STEP_CREATED: EntityKind.STEP, T.WAIT_CREATED: EntityKind.WAIT, T.HOOK_CREATED: EntityKind.HOOK}
 """What creates an entity. A `hook_conflict` stands where the creation of a hook would, if its token was taken."""
 
-_SPEAKS = frozenset({T.HOOK_RECEIVED, T.HOOK_CONFLICT})
-"""Events of a wait or a hook whose data a replay reads."""
+_ENTITY = {kind.value: None if (move := move_of(kind)) is None else move.kind for kind in EventType}
+"""What an event is about, by the text of its type; None: the run itself."""
 
 WINDOW = 5
 """Events and allocations that a divergence shows before and behind."""
@@ -83,9 +83,6 @@ class Replay:
         self._context = Context(run_id, self._loop)
         self._task: Task[Any] | None = None
         self._input: tuple[list[Any], dict[str, Any]] = ([], {})
-        self._by_id: dict[str, Allocation] = {}
-        self._known = 0
-        self._written: set[str] = set()
         self._log: list[Event] = []
 
     @property
@@ -101,7 +98,7 @@ class Replay:
     @property
     def missing(self) -> list[Allocation]:
         """What the workflow has created and the log has not."""
-        return [made for made in self.allocations if made.correlation_id not in self._written]
+        return [made for made in self.allocations if not made.is_written]
 
     @property
     def disposals(self) -> list[Allocation]:
@@ -109,10 +106,7 @@ class Replay:
         return [
             made
             for made in self.allocations
-            if made.hook is not None
-            and made.hook.disposed
-            and not made.is_closed
-            and made.correlation_id in self._written
+            if made.hook is not None and made.hook.disposed and not made.is_closed and made.is_written
         ]
 
     @property
@@ -135,17 +129,14 @@ class Replay:
     def deliver(self, event: Event) -> None:
         """Deliver the next event and let the workflow go on. Raises Nondeterminism."""
         self._log.append(event)
-        kind = T(event.event_type)
         self._context.now_ms = event.created_at
-        if kind is T.RUN_CREATED:
-            self._input = called(data_of(event))
-        elif kind is T.RUN_STARTED and self._task is None:
-            self._task = self._loop.spawn(self._begun())
-        elif (move := move_of(kind)) is not None:
-            self._to_entity(event, kind, move.kind)
-        elif kind in ENDS:
-            self._to_end(event, kind)
-        self._loop.run()
+        entity = _ENTITY[event.event_type]
+        if entity is not None:
+            self._to_entity(event, entity)
+        else:
+            self._to_run(event)
+        if self._loop.ready:
+            self._loop.run()
 
     def deliver_all(self, events: Iterable[Event]) -> None:
         """Deliver events one after another. Raises Nondeterminism."""
@@ -167,31 +158,35 @@ class Replay:
         args, kwargs = self._input
         return await self._workflow.function(self._context, *args, **kwargs)
 
-    def _to_entity(self, event: Event, kind: EventType, entity: EntityKind) -> None:
-        made = self._allocation(event)
+    def _to_run(self, event: Event) -> None:
+        kind = event.event_type
+        if kind == T.RUN_CREATED:
+            self._input = called(data_of(event))
+        elif kind == T.RUN_STARTED and self._task is None:
+            self._task = self._loop.spawn(self._begun())
+        elif kind in ENDS:
+            self._to_end(event, kind)
+
+    def _to_entity(self, event: Event, entity: EntityKind) -> None:
+        kind = event.event_type
+        made = self._context.by_id.get(event.correlation_id or "") or self._allocation(event)
         if made is None:
             raise self._diverged(event, "creates no such entity", f"{kind} of {event.correlation_id}")
         if made.kind is not entity:
             raise self._diverged(event, f"has {made.described()}", f"{kind} of {event.correlation_id}")
-        data = data_of(event) if made.kind is EntityKind.STEP or kind in _SPEAKS else {}
-        if made.kind is EntityKind.STEP and (name := data.get("stepName")) is not None and name != made.name:
+        if made.name is not None and (name := field_of(event, "stepName")) not in (None, made.name):
             raise self._diverged(event, f"has {made.described()}", f"{kind} of {event.correlation_id} ({name})")
-        if kind in CREATIONS:
-            self._written.add(made.correlation_id)
-        elif kind is T.HOOK_CONFLICT:
-            self._written.add(made.correlation_id)
-            made.is_closed = True
-            assert made.hook is not None  # noqa: S101 - a hook's allocation has one
-            made.hook.fail(HookConflict(made.hook.token, data.get("conflictingRunId")))
-        else:
-            _settle(made, kind, data)
+        if kind in _CREATES:
+            made.is_written = True
+        if (notice := _NOTICE.get(kind)) is not None:
+            notice(made, event)
 
-    def _to_end(self, event: Event, kind: EventType) -> None:
+    def _to_end(self, event: Event, kind: str) -> None:
         """An end that the code decided on is the one that it comes to again; others end runs for other reasons."""
         data, outcome = data_of(event), self.outcome
-        if kind is T.RUN_COMPLETED:
+        if kind == T.RUN_COMPLETED:
             same = isinstance(outcome, Returned) and json.loads(json.dumps(outcome.value)) == data.get("output")
-        elif kind is T.RUN_FAILED and data.get("errorCode") == USER_ERROR:
+        elif kind == T.RUN_FAILED and data.get("errorCode") == USER_ERROR:
             # Only the class: the text of an error may hold what differs from process to process.
             same = isinstance(outcome, Raised) and error_data(outcome.error)["name"] == error_of(data)[0]
         else:
@@ -200,16 +195,14 @@ class Replay:
             raise self._diverged(event, "still waits" if outcome is None else f"has {outcome.described()}", kind)
 
     def _allocation(self, event: Event) -> Allocation | None:
-        for made in self.allocations[self._known :]:
-            self._by_id[made.correlation_id] = made
-        self._known = len(self.allocations)
-        found = self._by_id.get(str(event.correlation_id))
+        by_id = self._context.by_id
+        found = by_id.get(str(event.correlation_id))
         if found is not None:
             return found
         # The ordinal is in the body of the id: the same draw under another kind is the same entity to a replay.
         body = str(event.correlation_id).rpartition("_")[2]
         for kind in EntityKind:
-            if (found := self._by_id.get(f"{kind}_{body}")) is not None:
+            if (found := by_id.get(f"{kind}_{body}")) is not None:
                 return found
         return None
 
@@ -234,21 +227,47 @@ def described(event: Event) -> str:
     return f"#{event.position} {event.event_type} {event.correlation_id or ''}" + (f" ({name})" if name else "")
 
 
-def _settle(made: Allocation, kind: EventType, data: dict[str, Any]) -> None:
-    """Let an entity take notice of an event; what comes after its end is inert."""
-    if made.is_closed:
-        return
-    if kind is T.STEP_COMPLETED:
+def _conflicted(made: Allocation, event: Event) -> None:
+    made.is_closed = True
+    assert made.hook is not None  # noqa: S101 - a hook's allocation has one
+    made.hook.fail(HookConflict(made.hook.token, field_of(event, "conflictingRunId")))
+
+
+def _completed(made: Allocation, event: Event) -> None:
+    if not made.is_closed:
         made.is_closed = True
-        made.promise.resolve(data.get("result"))
-    elif kind is T.STEP_FAILED:
+        made.promise.resolve(field_of(event, "result"))
+
+
+def _failed(made: Allocation, event: Event) -> None:
+    if not made.is_closed:
         made.is_closed = True
-        name, message = error_of(data)
+        name, message = error_of(data_of(event))
         made.promise.reject(StepFailed(message, step=str(made.name), name=name))
-    elif kind is T.WAIT_COMPLETED:
+
+
+def _elapsed(made: Allocation, _event: Event) -> None:
+    if not made.is_closed:
         made.is_closed = True
         made.promise.resolve(None)
-    elif kind is T.HOOK_DISPOSED:
-        made.is_closed = True
-    elif kind is T.HOOK_RECEIVED and made.hook is not None:
-        made.hook.deliver(data.get("payload"))
+
+
+def _disposed(made: Allocation, _event: Event) -> None:
+    made.is_closed = True
+
+
+def _received(made: Allocation, event: Event) -> None:
+    if not made.is_closed and made.hook is not None:
+        made.hook.deliver(field_of(event, "payload"))
+
+
+_CREATES = frozenset(kind.value for kind in (*CREATIONS, T.HOOK_CONFLICT))
+_NOTICE: dict[str, Callable[[Allocation, Event], None]] = {
+    T.HOOK_CONFLICT.value: _conflicted,
+    T.STEP_COMPLETED.value: _completed,
+    T.STEP_FAILED.value: _failed,
+    T.WAIT_COMPLETED.value: _elapsed,
+    T.HOOK_DISPOSED.value: _disposed,
+    T.HOOK_RECEIVED.value: _received,
+}
+"""How an entity takes notice of an event, by the text of its type; what comes after its end is inert."""

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 from auditor.errors import InvalidEvent, UsageError
 from auditor.model.rows import Event
 from auditor.world.draft import json_text
+
+LONGEST_KEPT = 1_000
+"""Characters of the data of an event that is parsed once, and not again at every replay."""
 
 
 def must_be_json(value: object, what: str) -> None:
@@ -20,9 +25,27 @@ def must_be_json(value: object, what: str) -> None:
 
 def data_of(event: Event) -> dict[str, Any]:
     """The data of an event."""
-    if event.data is None:
-        return {}
-    data = json.loads(event.data)
+    return {} if event.data is None else _parsed(event.data)
+
+
+def field_of(event: Event, name: str) -> Any:
+    """One field of the data of an event, or None. A list or an object is a new one: who gets it may change it."""
+    text = event.data
+    if text is None:
+        return None
+    if len(text) > LONGEST_KEPT:
+        return data_of(event).get(name)
+    value = _kept(text).get(name)
+    return data_of(event)[name] if isinstance(value, (dict, list)) else value
+
+
+@lru_cache(maxsize=4_096)
+def _kept(text: str) -> Mapping[str, Any]:
+    return _parsed(text)
+
+
+def _parsed(text: str) -> dict[str, Any]:
+    data = json.loads(text)
     return data if isinstance(data, dict) else {}
 
 

@@ -43,8 +43,8 @@ class Row:
     missed: list[RunTruth] = field(default_factory=list)
     false_alarms: list[str] = field(default_factory=list)
     fired: Counter[str] = field(default_factory=Counter)
-    roots: Counter[int] = field(default_factory=Counter)
-    """How many runs in which it took effect have so many findings above info that fold under no other."""
+    split: list[str] = field(default_factory=list)
+    """Runs in which it took effect with more findings above info that fold under no other than one cause has."""
 
     @property
     def is_idle(self) -> bool:
@@ -54,7 +54,7 @@ class Row:
     @property
     def is_sound(self) -> bool:
         """Whether nothing is wrong with this row."""
-        return not (self.missed or self.false_alarms or self.is_idle)
+        return not (self.missed or self.false_alarms or self.split or self.is_idle)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +66,7 @@ class Matrix:
 
     @property
     def is_sound(self) -> bool:
-        """Whether every effective injection was found, nothing else was, and no fault and no rule is idle."""
+        """Whether each effective injection was found, once, and nothing else; and no fault and no rule is idle."""
         return all(row.is_sound for row in self.rows) and not self.idle_rules
 
 
@@ -138,7 +138,8 @@ def judged(fault: type[Fault], truth: Iterable[RunTruth], audit: Audit) -> Row:
             row.false_alarms += [_told(run, finding) for finding in grave]
             continue
         row.effective += 1
-        row.roots[len(grave)] += 1
+        if len(grave) > fault.roots:
+            row.split.append(f"{run.scenario} seed {run.seed}: {', '.join(finding['rule'] for finding in grave)}")
         if any(finding["rule"] in fault.rules for finding in showing):
             row.found += 1
         else:

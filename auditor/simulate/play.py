@@ -24,7 +24,10 @@ from auditor.world import NewEvent, Writer, tail
 from auditor.world.protocol import StoredMessage
 
 START_MS = 1_790_000_000_000
-"""When the simulation of seed 0 begins, in ms since 1970; each later seed a minute after the one before it."""
+"""When the simulation of seed 0 begins, in ms since 1970."""
+
+APART_MS = 20
+"""Between the beginnings of two seeds: so little that no run of a log is overdue when the last one ends."""
 
 MakeFault = Callable[[Draws], Fault]
 MakeStrategy = Callable[[Draws], Strategy]
@@ -74,7 +77,7 @@ def play(
     size = scenario.size if size is None else size
     fault = make_fault(Draws(seed, "fault"))
     shadow = Shadow()
-    schedule = Schedule(strategy(Draws(seed, "schedule")), START_MS + seed * 60_000)
+    schedule = Schedule(strategy(Draws(seed, "schedule")), START_MS + seed * APART_MS)
     world = SimulatedWorld(schedule, Draws(seed, scenario.name, "world"), fault, shadow, scenario.latency_ms)
     runs = tuple(
         f"wrun_{ulid(schedule.ms << 80 | Draws(seed, scenario.name, fault.id(), number).bits(79))}"
@@ -86,7 +89,7 @@ def play(
     ]
     callers = [Caller(world, fault, run_id) for run_id in runs]
     for number, (run_id, caller) in enumerate(zip(runs, callers, strict=True)):
-        token = f"token/{seed}" if scenario.shares_token else f"token/{run_id}"
+        token = f"token/{scenario.name}/{seed}" if scenario.shares_token else f"token/{run_id}"
         schedule.add(f"start-{number}", _start(world, scenario, run_id, [token, size], fault.core_version))
         outside = scenario.outside(Draws(seed, "outside", number), token, size)
         for part, life in caller.parts(outside).items():

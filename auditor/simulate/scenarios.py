@@ -113,9 +113,12 @@ async def parallel(ctx: Context, _token: str, size: int) -> list[int]:
 
 @workflow(name="workflow//./simulate//joined")
 async def joined(ctx: Context, _token: str, size: int) -> list[int]:
-    """Steps side by side, and one behind them all."""
-    done = await ctx.gather(*[ctx.step(work, number, 2) for number in range(size)])
-    return [*done, await ctx.step(work, size)]
+    """Steps side by side, one behind them all, and so again."""
+    done = []
+    for _ in range(3):
+        done += await ctx.gather(*[ctx.step(work, number, 2) for number in range(size)])
+        done.append(await ctx.step(work, size))
+    return done
 
 
 @workflow(name="workflow//./simulate//timers")
@@ -269,7 +272,7 @@ SCENARIOS = {
         Scenario("sequential", "steps and sleeps in a row", workflow_of(sequential), 4),
         Scenario("attributes", "attributes set meanwhile", workflow_of(sequential), 4, _attributes, latency_ms=3),
         Scenario("parallel", "steps and sleeps side by side", workflow_of(parallel), 4),
-        Scenario("joined", "steps side by side, then one", workflow_of(joined), 5, workers=3, latency_ms=2),
+        Scenario("joined", "steps side by side, then one", workflow_of(joined), 3, workers=3, latency_ms=2),
         Scenario("timers", "sleeps that end close together", workflow_of(timers), 5, workers=3, latency_ms=4),
         Scenario("fan-out", "chains under signals", workflow_of(fan_out), 5, _signals(1, 9), latency_ms=2),
         Scenario("door", "one race of a hook and a sleep", workflow_of(race), 1, _signals(2, 14), latency_ms=3),

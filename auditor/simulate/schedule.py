@@ -7,7 +7,8 @@ point any other actor may go on. Time is a number; it passes when a move says so
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Generator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import cache
 from typing import Any, NamedTuple, Protocol
 
 from auditor.errors import AuditorError
@@ -26,8 +27,7 @@ class PowerCut(BaseException):
     """Everything stops here, in the middle of what it does."""
 
 
-@dataclass(frozen=True, slots=True)
-class Turn:
+class Turn(NamedTuple):
     """What an actor awaits to let others pass: for so many ms, or, `idle`, until a message is due.
 
     `when` and `what` name the point it stands at: before or after a call of the world.
@@ -40,6 +40,14 @@ class Turn:
 
     def __await__(self) -> Generator[Turn, None, None]:
         yield self
+
+
+_NOW = Turn()
+
+
+@cache
+def _point(when: str, what: str) -> Turn:
+    return Turn(when=when, what=what)
 
 
 class Move(NamedTuple):
@@ -56,7 +64,7 @@ class Actor:
     name: str
     life: Coroutine[Any, Any, None]
     wake: float = 0
-    at: Turn = field(default_factory=Turn)
+    at: Turn = _NOW
 
 
 class Strategy(Protocol):
@@ -86,13 +94,13 @@ class Schedule:
         """The time in ms since 1970."""
         return self.ms
 
-    async def point(self, when: str, what: str) -> None:
+    def point(self, when: str, what: str) -> Turn:
         """A scheduling point of the world."""
-        await Turn(when=when, what=what)
+        return _point(when, what)
 
-    async def pause(self, seconds: float) -> None:
+    def pause(self, seconds: float) -> Turn:
         """Wait as a runtime waits."""
-        await Turn(round(seconds * 1000))
+        return Turn(round(seconds * 1000))
 
     def add(self, name: str, life: Coroutine[Any, Any, None]) -> None:
         """Somebody more who takes part."""
@@ -115,12 +123,16 @@ class Schedule:
     def _ready(self) -> list[Actor]:
         due = self.due()
         first = NEVER if due is None else due
-        ready = [actor for actor in self._actors if (first if actor.at.idle else actor.wake) <= self.ms]
-        if ready or not self._actors:
+        soonest = NEVER
+        ready = []
+        for actor in self._actors:
+            wake = first if actor.at.idle else actor.wake
+            if wake <= self.ms:
+                ready.append(actor)
+            elif wake < soonest:
+                soonest = wake
+        if ready or soonest == NEVER:
             return ready
-        soonest = min(first if actor.at.idle else actor.wake for actor in self._actors)
-        if soonest == NEVER:
-            return []
         self.ms = int(soonest)
         return self._ready()
 

@@ -6,6 +6,7 @@ and time that passes between them, for as long as an effect is left and does not
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import product
@@ -25,6 +26,8 @@ NOWHERE = 1 << 30
 
 LONGEST_SCRIPT = 10_000
 """Moves of a script that somebody gives."""
+
+_PART = re.compile(r"(?P<actor>[^*+]+)(?:\+(?P<ms>[0-9]{1,9}))?(?:\*(?P<times>[1-9][0-9]{0,8}))?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,12 +166,11 @@ def parsed(text: str) -> list[Move]:
     """A script from its line. Raises UsageError if it is none."""
     script: list[Move] = []
     for part in text.split():
-        who, _, times = part.partition("*")
-        actor, _, ms = who.partition("+")
-        if not actor or not (times or "1").isdecimal() or not (ms or "0").isdecimal():
-            raise UsageError(f"{part!r} is no part of a script; one looks like worker-0*3 or signals-0+12*2")
-        moves = [Move(actor, int(ms or 0))] + [Move(actor, 0)] * (int(times or 1) - 1)
-        script += moves[: LONGEST_SCRIPT + 1 - len(script)]
-        if len(script) > LONGEST_SCRIPT:
+        found = _PART.fullmatch(part)
+        if found is None:
+            raise UsageError(f"{part[:40]!r} is no part of a script; one looks like worker-0*3 or signals-0+12*2")
+        actor, ms, times = found["actor"], int(found["ms"] or 0), int(found["times"] or 1)
+        if len(script) + times > LONGEST_SCRIPT:
             raise UsageError(f"a script has {LONGEST_SCRIPT} moves at most")
+        script += [Move(actor, ms), *[Move(actor, 0)] * (times - 1)]
     return script

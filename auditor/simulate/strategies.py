@@ -44,15 +44,18 @@ class Priorities(Uniform):
 
     def choose(self, ready: Sequence[Actor]) -> Actor:
         """See `Strategy.choose`."""
-        for actor in ready:
-            if actor.name not in self._priority:
-                self._priority[actor.name] = self._draws.bits(30)
-        chosen = max(ready, key=lambda actor: self._priority[actor.name])
+        chosen = max(ready, key=self._priority_of)
         if self._moves in self._changes:
             self._lowest -= 1
             self._priority[chosen.name] = self._lowest
         self._moves += 1
         return chosen
+
+    def _priority_of(self, actor: Actor) -> int:
+        known = self._priority.get(actor.name)
+        if known is None:
+            known = self._priority[actor.name] = self._draws.bits(30)
+        return known
 
 
 class Hold(Uniform):

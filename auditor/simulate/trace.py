@@ -45,7 +45,7 @@ def strays(played: Played) -> Iterator[Effect]:
 
 def _named(text: str, names: dict[str | None, str]) -> str:
     for id, name in names.items():
-        text = text.replace(str(id), name)
+        text = text.replace(f"{name.partition('#')[0]} {id}", name).replace(str(id), name)
     return text
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
-from auditor.errors import Refused
+from auditor.errors import FenceConflict, Refused
 from auditor.model.rows import Event
 from auditor.simulate.draws import Draws
 from auditor.simulate.faults.base import Fault
@@ -54,6 +54,7 @@ class SimulatedWorld(MemoryWorld):
         self.knew: dict[str, int] = {}
         """Of every event: the position up to which its writer had read the log."""
         self._known: dict[tuple[str, str], int] = {}
+        self._asked: dict[str, int] = {}
 
     def new_request_id(self) -> str:
         """An id for a request that brings none."""
@@ -68,9 +69,16 @@ class SimulatedWorld(MemoryWorld):
         if longest:
             await Turn(draws.below(longest + 1), when="on its way", what="append")
         knows = (writer.writer_id, append.run_id)
-        appended = await super()._append(request)
+        # What is sent again was decided on what its writer knew the first time.
+        knew = self._asked.setdefault(append.request_id, self._known.get(knows, 0))
+        try:
+            appended = await super()._append(request)
+        except FenceConflict as conflict:
+            if conflict.missing:
+                self._known[knows] = conflict.missing[-1].position
+            raise
         for event in appended.events:
-            self.knew.setdefault(event.event_id, self._known.get(knows, 0))
+            self.knew.setdefault(event.event_id, knew)
         if appended.events and appended.events[0].position == self._known.get(knows, 0) + 1:
             self._known[knows] = appended.events[-1].position
         try:

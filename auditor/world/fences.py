@@ -115,4 +115,4 @@ def must_be_valid(fence: Fence) -> None:
 
 def _is_text(value: object) -> bool:
     """Whether a value can be stored: half a surrogate pair cannot."""
-    return isinstance(value, str) and not any("\ud800" <= sign <= "\udfff" for sign in value)
+    return isinstance(value, str) and (value.isascii() or not any("\ud800" <= sign <= "\udfff" for sign in value))

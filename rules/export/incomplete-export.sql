@@ -4,6 +4,7 @@ severity: info
 confidence: proof
 needs: []
 implies: []
+only_with: [gap]
 since: 0.1.0
 ---
 ## What it means

@@ -5,6 +5,7 @@ severity: error
 confidence: proof
 needs: [fences]
 implies: [stale-snapshot-write]
+only_with: [in_band]
 since: 0.1.0
 ---
 ## What it means

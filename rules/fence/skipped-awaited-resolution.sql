@@ -7,6 +7,7 @@ severity: error
 confidence: proof
 needs: [fences]
 implies: [stale-snapshot-write]
+only_with: [awaiting]
 since: 0.1.0
 ---
 ## What it means

@@ -9,13 +9,21 @@ severity:
 confidence: proof
 needs: [refusals]
 implies:
+  - conflicting-terminals
+  - duplicate-step-created
+  - duplicate-wait-completed
+  - duplicate-wait-created
   - event-after-terminal
   - hook-sleep-near-race
   - late-creation
+  - ordinal-collision
   - ordinal-regression
   - orphaned-wait
   - runtime-corruption-verdict
   - self-hook-conflict
+  - step-name-conflict
+  - step-restarted-after-outcome
+  - unusual-branch
 only_with: [refusal]
 since: 0.1.0
 ---

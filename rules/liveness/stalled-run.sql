@@ -5,6 +5,7 @@ severity: warning
 confidence: strong
 needs: [complete]
 implies: []
+only_with: [open_run]
 since: 0.1.0
 params:
   grace_seconds: {default: 900, meaning: how long an open run may be silent while nothing holds it}

@@ -5,7 +5,7 @@ severity: info
 confidence: suspect
 needs: []
 implies: []
-only_with: [hook_received]
+only_with: [open_run]
 since: 0.1.0
 params:
   window: {default: 2, meaning: how many places behind the delivery the completion may stand}

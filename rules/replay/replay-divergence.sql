@@ -7,7 +7,7 @@ about: runtime
 severity: error
 confidence: proof
 needs: [replay]
-implies: [runtime-corruption-verdict, runtime-verdict-unexplained]
+implies: [runtime-corruption-verdict, runtime-verdict-unexplained, unusual-branch]
 since: 0.1.0
 ---
 ## What it means

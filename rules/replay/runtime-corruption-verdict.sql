@@ -6,6 +6,7 @@ severity: error
 confidence: strong
 needs: []
 implies: []
+only_with: [runtime_verdict]
 since: 0.1.0
 ---
 ## What it means

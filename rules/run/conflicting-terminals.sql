@@ -5,6 +5,7 @@ severity: error
 confidence: proof
 needs: []
 implies: [event-after-terminal]
+only_with: [after_terminal]
 since: 0.1.0
 ---
 ## What it means

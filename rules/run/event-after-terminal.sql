@@ -9,6 +9,7 @@ severity:
 confidence: strong
 needs: []
 implies: [event-after-terminal, runtime-corruption-verdict]
+only_with: [after_terminal]
 since: 0.1.0
 ---
 ## What it means

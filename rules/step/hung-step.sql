@@ -5,7 +5,7 @@ severity: warning
 confidence: strong
 needs: [complete]
 implies: [multi-start-no-outcome, stalled-run]
-only_with: [step_started, step_retrying]
+only_with: [open_run]
 since: 0.1.0
 params:
   grace_seconds: {default: 900, meaning: how long after its last start a step may run}

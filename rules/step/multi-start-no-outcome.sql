@@ -7,7 +7,7 @@ severity:
 confidence: suspect
 needs: [complete]
 implies: [stalled-run]
-only_with: [step_started]
+only_with: [restart]
 since: 0.1.0
 params:
   grace_seconds: {default: 900, meaning: how long after its last event an open run is taken for dead}

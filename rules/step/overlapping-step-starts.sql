@@ -7,7 +7,7 @@ severity:
 confidence: proof
 needs: [complete]
 implies: [attempt-mismatch]
-only_with: [step_started]
+only_with: [restart]
 since: 0.1.0
 ---
 ## What it means

@@ -5,7 +5,7 @@ severity: warning
 confidence: strong
 needs: [complete]
 implies: [stalled-run]
-only_with: [step_created]
+only_with: [open_run]
 since: 0.1.0
 params:
   grace_seconds: {default: 60, meaning: how long after its creation a step may wait for its start}

@@ -7,7 +7,7 @@ severity: error
 confidence: strong
 needs: [complete]
 implies: [stalled-run]
-only_with: [wait_created]
+only_with: [open_run]
 since: 0.1.0
 params:
   grace_seconds: {default: 60, meaning: how long after its resumeAt a wait may stay open}

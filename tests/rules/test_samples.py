@@ -19,6 +19,7 @@ import duckdb
 import pytest
 
 from auditor.check.catalogue import load, rules_folder
+from auditor.check.header import CONTENTS
 from auditor.cold import evidence
 from auditor.model.judgement import Severity
 from auditor.pipeline import Options, run_audit
@@ -121,13 +122,9 @@ def test_a_rule_finds_nothing_where_its_header_says_so(fired: Path) -> None:
     """A finding must be where `only_with` lets it be."""
     with duckdb.connect(str(fired), read_only=True) as con:
         found = con.execute("SELECT DISTINCT rule, run_id FROM finding WHERE run_id IS NOT NULL").fetchall()
-        held = con.execute(
-            """
-            SELECT run_id, event_type FROM log
-            UNION SELECT run_id, 'accusation' FROM accusation
-            UNION SELECT run_id, 'refusal' FROM refusal
-            """
-        ).fetchall()
+        held = con.execute("SELECT DISTINCT run_id, event_type FROM log").fetchall()
+        for name, rows in CONTENTS.items():
+            held += con.execute(f"SELECT DISTINCT run_id, '{name}' FROM {rows}").fetchall()
     contents: dict[str, set[str]] = {}
     for run_id, name in held:
         contents.setdefault(run_id, set()).add(name)

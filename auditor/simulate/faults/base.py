@@ -29,7 +29,9 @@ class Fault:
     `scenarios`: where it is tried. `policy`: what the runtime fences. `dialect`: how the log is exported (see
     `auditor.simulate.dialects`). `core_version`: of the SDK whose replay the log is judged by; None: our own.
     `replays`: the code is replayed on the log, as `auditor replay` does. `controls`: how many simulations without
-    the fault stand in the same log for each one with it, for a rule that compares runs.
+    the fault stand in the same log for each one with it, for a rule that compares runs. `roots`: how
+    many findings above info that fold under no other such a run may have: one, unless two are true and neither
+    follows from the other.
     """
 
     rules: ClassVar[tuple[str, ...]] = ()
@@ -39,6 +41,7 @@ class Fault:
     core_version: ClassVar[str | None] = None
     replays: ClassVar[bool] = False
     controls: ClassVar[int] = 0
+    roots: ClassVar[int] = 1
     exported_after_ms: ClassVar[int] = 3_600_000
     """How long after its last event a log is exported; by default what is overdue then is overdue for good."""
 

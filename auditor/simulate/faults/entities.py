@@ -292,6 +292,7 @@ class NoFences(Fault):
     """No write says what its writer had read: vercel/workflow#2113, mechanisms A and B of the corpora."""
 
     rules = ("ordinal-collision", "unusual-branch", "runtime-verdict-unexplained")
+    roots = 2
     scenarios = ("race",)
     policy = FencePolicy.OFF
     dialect = "stock"

@@ -39,7 +39,8 @@ class FenceDroppedForLazyTypes(Fault):
     writes is committed, and the run dies of it.
     """
 
-    rules = ("dropped-fence", "runtime-verdict-unexplained")
+    rules = ("dropped-fence", "ordinal-collision", "unusual-branch", "runtime-verdict-unexplained")
+    roots = 4
     scenarios = ("race", "sequential", "stress")
 
     def fencing(self) -> Fencing:

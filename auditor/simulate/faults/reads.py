@@ -43,7 +43,8 @@ class ReadWithAHole(Fault):
     Seen in vercel/workflow#3145 and #2475. No fence can show it: the tail says that all was read.
     """
 
-    rules = ("replay-divergence", "terminal-not-reproducible", "runtime-verdict-unexplained")
+    rules = ("replay-divergence", "terminal-not-reproducible", "unusual-branch", "runtime-verdict-unexplained")
+    roots = 2
     scenarios = ("noted-door", "race")
     replays = True
 
@@ -60,6 +61,7 @@ class StaleBranchAlone(Fault):
     """
 
     rules = ("unusual-branch", "runtime-verdict-unexplained")
+    roots = 2
     scenarios = ("noted-door",)
     dialect = "stock"
     controls = 15
@@ -93,7 +95,8 @@ class StaleRead(Fault):
     vercel/workflow#2113, mechanisms A, B and E of the corpora.
     """
 
-    rules = ("ordinal-collision", "duplicate-wait-created", "unusual-branch", "runtime-verdict-unexplained")
+    rules = ("ordinal-collision", "unusual-branch", "runtime-verdict-unexplained", "orphaned-wait", "stalled-run")
+    roots = 2
     scenarios = ("door",)
     policy = FencePolicy.OFF
     dialect = "stock"
@@ -128,7 +131,8 @@ class PrefixDependentDraws(Fault):
     Seen in vercel/workflow#3137 and #3552: the order in which promises wake depends on caches and hops.
     """
 
-    rules = ("replay-divergence", "runtime-verdict-unexplained")
+    rules = ("replay-divergence", "unusual-branch", "runtime-verdict-unexplained")
+    roots = 2
     scenarios = ("race", "stress", "sequential")
     replays = True
 

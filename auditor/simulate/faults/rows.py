@@ -52,8 +52,8 @@ class CreationLost(Fault):
 
     def stored(self, accepted: Accepted, before: Run | None) -> Accepted:
         """See `Fault.stored`."""
-        kinds = {event.event_type for event in accepted.events}
-        if before is None or kinds != {T.WAIT_CREATED} or not self.strikes():
+        kinds = [event.event_type for event in accepted.events]
+        if before is None or kinds != [T.WAIT_CREATED] or not self.strikes():
             return accepted
         return without_events(accepted, before)
 
