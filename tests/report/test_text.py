@@ -66,9 +66,36 @@ def test_colour_adds_nothing_but_colour(tmp_path: Path) -> None:
     assert click.unstyle(rendered(path, colour=True)) == rendered(path)
 
 
+def restarted(number: int, step: str) -> Log:
+    stages = ("created", "started", "completed", "started", "completed")
+    return Log(f"wrun_01KAP2D000{number:016d}").life("step", 0, *stages, stepName=step)
+
+
+def test_what_several_runs_share_is_said_first(tmp_path: Path) -> None:
+    logs = [restarted(number, "s").events for number in range(3)]
+    shown = rendered(write(tmp_path / "log.ndjson", *logs, Log().events))
+    section = shown[shown.index("CAUSES that several runs share") : shown.index("ERROR")]
+    words = " ".join(section.split())
+    assert "error Steps (s) are started again after their step_completed." in words
+    assert "3 findings in 3 of 4 runs since 2026-11-22 12:00:06, explaining 3 more; step-restarted" in words
+
+
+def test_what_happened_in_one_run_is_no_shared_cause(tmp_path: Path) -> None:
+    shown = rendered(write(tmp_path / "log.ndjson", restarted(1, "s").events, Log().events))
+    assert "CAUSES" not in shown
+
+
+def test_a_cause_is_shown_by_a_few_findings_of_different_patterns(tmp_path: Path) -> None:
+    logs = [restarted(number, step).events for number, step in enumerate("aaabbbcccddd")]
+    shown = rendered(write(tmp_path / "log.ndjson", *logs))
+    assert [name in shown for name in ("(a)", "(b)", "(c)", "(d)")] == [True] * 4
+    assert shown.count("started again (") == text.SHOWN_CAUSE
+    assert "... and 8 more of the same cause" in shown
+
+
 def test_what_was_not_evaluated_is_said_with_its_reason(tmp_path: Path) -> None:
     shown = rendered(write(tmp_path / "log.ndjson", Log().events))
-    section = shown[shown.index("NOT EVALUATED") :]
+    section = " ".join(shown[shown.index("NOT EVALUATED") :].split())
     fences = section[: section.index(": the log does not record fences")]
     assert "dropped-fence" in fences
     assert "stale-snapshot-write" in fences

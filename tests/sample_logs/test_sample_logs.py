@@ -19,7 +19,7 @@ README = FOLDER / "README.md"
 EXPECTED: dict[str, tuple[list[str], set[str]]] = {
     "healthy-order.ndjson": (["sound"], set()),
     "stale-snapshot-write.ndjson": (["corrupt"], {"stale-snapshot-write"}),
-    "orphaned-wait.ndjson": (["corrupt"], {"orphaned-wait"}),
+    "orphaned-wait.ndjson": (["corrupt"], {"swallowed-conflict"}),
     "dropped-fence.ndjson": (["sound", "sound", "sound"], {"dropped-fence"}),
     "sdk-4.2.4-two-ticks-one-ordinal.tar.gz": (["corrupt"], {"ordinal-collision"}),
     "sdk-4.6.0-step-restarted.tar.gz": (["corrupt"], {"step-restarted-after-outcome"}),
