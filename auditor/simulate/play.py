@@ -89,7 +89,7 @@ def play(
     ]
     callers = [Caller(world, fault, run_id) for run_id in runs]
     for number, (run_id, caller) in enumerate(zip(runs, callers, strict=True)):
-        token = f"token/{scenario.name}/{seed}" if scenario.shares_token else f"token/{run_id}"
+        token = f"token/{scenario.name}/{fault.id()}/{seed}" if scenario.shares_token else f"token/{run_id}"
         schedule.add(f"start-{number}", _start(world, scenario, run_id, [token, size], fault.core_version))
         outside = scenario.outside(Draws(seed, "outside", number), token, size)
         for part, life in caller.parts(outside).items():
