@@ -29,7 +29,7 @@ def test_explain_prints_the_whole_explanation(auditor) -> None:
 def test_explain_of_an_unknown_rule_names_the_near_ones(auditor) -> None:
     done = auditor("explain", "stale-write")
     assert done.returncode == 2
-    assert "did you mean stale-snapshot-write" in done.stderr
+    assert "did you mean stale-retry, stale-snapshot-write" in done.stderr
 
 
 @pytest.mark.parametrize("name", NAMES)
