@@ -35,7 +35,8 @@ MakeStrategy = Callable[[Draws], Strategy]
 
 @dataclass(slots=True)
 class Played:
-    """What came of one simulation. `divergences` is the most that a run had in a row."""
+    """What came of one simulation. `acknowledged` are the signals that the store has said it holds; `divergences`
+    is the most that a run had in a row."""
 
     scenario: Scenario
     seed: int
@@ -44,6 +45,7 @@ class Played:
     runs: tuple[str, ...]
     moves: list[Move]
     effects: list[Effect]
+    acknowledged: list[Event]
     divergences: int
     ended_ms: int
 
@@ -107,6 +109,7 @@ def play(
         runs,
         schedule.moves,
         shadow.effects,
+        [event for caller in callers for event in caller.acknowledged],
         max((worker.divergences for worker in crew), default=0),
         schedule.ms,
     )

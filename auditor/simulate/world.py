@@ -101,9 +101,9 @@ class SimulatedWorld(MemoryWorld):
         log = self._logs.get(accepted.run.run_id)
         stored = self._fault.stored(accepted, None if log is None else log.run)
         self._shadow.compare(accepted, stored)
-        super()._apply(stored)
+        events = super()._apply(stored)
         # What was accepted is acknowledged, whatever became of it.
-        return accepted.events
+        return events if stored is accepted else accepted.events
 
     async def events(self, run_id: str, after: int = 0, limit: int | None = None) -> Snapshot:
         """See `World.events`."""
