@@ -6,10 +6,12 @@ head with a copy that is kept elsewhere (`auditor world verify --expect`).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from hashlib import sha256
+from typing import Any
 
 from auditor.model.ids import ulid
+from auditor.model.rows import Event
 
 _SEPARATOR = "\x1f"
 _RANDOM_BITS = 79
@@ -48,6 +50,23 @@ def link(
         data_sha256 or "",
     )
     return digest(_SEPARATOR.join(parts))
+
+
+def hash_of(event: Event, fence: Mapping[str, Any]) -> str:
+    """The hash that an event should have behind the one whose hash it names; `fence` is its own, as an object."""
+    value = fence.get("value")
+    return link(
+        prev_hash=event.prev_hash,
+        position=event.position,
+        event_id=event.event_id,
+        event_type=event.event_type,
+        correlation_id=event.correlation_id,
+        created_at=event.created_at,
+        spec_version=event.spec_version,
+        fence_kind=fence.get("kind"),
+        fence_value=None if value is None else str(value),
+        data_sha256=event.data_sha256,
+    )
 
 
 def event_ids(first_ms: int, draw: Callable[[int], int]) -> Iterator[str]:

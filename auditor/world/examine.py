@@ -11,7 +11,7 @@ from typing import Any
 from auditor.model.events import FenceKind
 from auditor.model.ids import milliseconds
 from auditor.model.rows import NONE, Event
-from auditor.world.chain import digest, link
+from auditor.world.chain import digest, hash_of
 from auditor.world.folding import Fold
 
 
@@ -94,7 +94,7 @@ class Examination:
             return
         is_next = self._is_next(event)
         moment = milliseconds(event.event_id)
-        hashed = _hash(event, fence)
+        hashed = hash_of(event, fence)
         is_linked = self._is_linked(event, hashed, is_next=is_next)
         self._judge_digest(event)
         self._enter_batch(event, moment, is_known=is_next and is_linked and self.is_last_sure)
@@ -215,22 +215,6 @@ def _fence(text: object) -> dict[str, Any]:
     except (ValueError, RecursionError):
         return {}
     return fence if isinstance(fence, dict) else {}
-
-
-def _hash(event: Event, fence: dict[str, Any]) -> str:
-    value = fence.get("value")
-    return link(
-        prev_hash=event.prev_hash,
-        position=event.position,
-        event_id=event.event_id,
-        event_type=event.event_type,
-        correlation_id=event.correlation_id,
-        created_at=event.created_at,
-        spec_version=event.spec_version,
-        fence_kind=fence.get("kind"),
-        fence_value=None if value is None else str(value),
-        data_sha256=event.data_sha256,
-    )
 
 
 def _moment(value: object) -> int:

@@ -9,7 +9,7 @@ from dataclasses import replace
 from auditor.model.events import ROLE, WriteRole
 from auditor.model.rows import NONE, Entity, Event
 from auditor.world import Fence
-from auditor.world.chain import link
+from auditor.world.chain import hash_of
 from auditor.world.decision import Accepted, Decision, Draw, RunState, decide
 from auditor.world.draft import Request
 from auditor.world.entities import Key
@@ -58,20 +58,9 @@ def relinked(accepted: Accepted, events: Iterable[Event]) -> Accepted:
     previous = accepted.events[0].prev_hash
     for event in events:
         fence = {} if event.fence is None else json.loads(event.fence)
-        linked = link(
-            prev_hash=previous,
-            position=event.position,
-            event_id=event.event_id,
-            event_type=event.event_type,
-            correlation_id=event.correlation_id,
-            created_at=event.created_at,
-            spec_version=event.spec_version,
-            fence_kind=fence.get("kind"),
-            fence_value=fence.get("value"),
-            data_sha256=event.data_sha256,
-        )
-        made.append(event._replace(prev_hash=previous, hash=linked))
-        previous = linked
+        chained = event._replace(prev_hash=previous)
+        previous = hash_of(chained, fence)
+        made.append(chained._replace(hash=previous))
     last = made[-1]
     run = accepted.run._replace(tail=last.event_id, hash=last.hash, version=last.position)
     return accepted._replace(events=tuple(made), run=run)
