@@ -36,7 +36,7 @@ def explained(fault: type[Fault]) -> Iterator[str]:
     """One fault: what it imitates, where it is tried, and which rules have to name it."""
     yield fault.id()
     yield ""
-    for line in (fault.__doc__ or "").splitlines():
+    for line in (fault.__doc__ or "").strip().splitlines():
         yield "  " + line.strip() if line.strip() else ""
     yield ""
     yield f"  scenarios: {', '.join(fault.scenarios)}"
@@ -77,7 +77,7 @@ def totals(made: Matrix) -> Iterator[str]:
 def played(truth: list[RunTruth]) -> Iterator[str]:
     """What became of simulated runs."""
     wrong = [run for run in truth if run.is_effective]
-    yield f"{len(truth)} runs, {len(wrong)} of them not as they should be"
+    yield f"{len(truth)} runs, " + (f"{len(wrong)} not as they should be" if wrong else "all as they should be")
     for line in list(effects_of(wrong))[: 3 * _SHOWN]:
         yield f"  {line}"
 

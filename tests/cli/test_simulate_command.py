@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from readme import README, usage
 
 from auditor.simulate.faults import FAULTS
 from auditor.simulate.scenarios import SCENARIOS
@@ -43,7 +44,7 @@ def test_a_fault_is_explained(auditor: Any, name: str) -> None:
 
 def test_runs_without_a_fault_are_as_they_should_be(auditor: Any) -> None:
     done = auditor("simulate", "--scenario", "door", "--scenario", "timers", "--seeds", 6)
-    assert (done.returncode, done.stdout) == (0, "6 runs, 0 of them not as they should be\n")
+    assert (done.returncode, done.stdout) == (0, "6 runs, all as they should be\n")
 
 
 def test_several_runs_can_be_in_one_world(auditor: Any) -> None:
@@ -59,7 +60,7 @@ def test_the_audit_finds_in_a_written_log_what_the_truth_says(auditor: Any, tmp_
     assert "auditor check broken/log.ndjson" in made.stdout
     truth = json.loads((tmp_path / "broken/truth.json").read_text())
     effective = {run["runId"] for run in truth["runs"] if run["effective"]}
-    assert f"8 runs, {len(effective)} of them not as they should be" in made.stdout
+    assert f"8 runs, {len(effective)} not as they should be" in made.stdout
     checked = auditor("check", "broken/log.ndjson", "--format", "json")
     assert checked.returncode == 1
     findings = json.loads(checked.stdout)["findings"]
@@ -198,3 +199,13 @@ def test_misuse_is_said_before_anything_is_played(auditor: Any, options: list[st
     assert (done.returncode, done.stdout) == (2, "")
     assert words in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_the_readme_shows_what_the_command_prints(auditor: Any) -> None:
+    shown = re.search(r"^\$ auditor (simulate --scenario .*?)\n(.*?)\n```$", README, re.MULTILINE | re.DOTALL)
+    assert shown is not None
+    assert auditor(*shown[1].split()).stdout.strip() == shown[2].strip()
+
+
+def test_the_help_stands_in_the_readme(auditor: Any) -> None:
+    assert auditor("simulate", "--help").stdout.strip() == usage("auditor simulate")
