@@ -42,7 +42,7 @@ hook create it?
     ORDER BY log.run_id, log.position;
 
 If the log records fences, that of the `wait_completed` or of the creation behind it decides:
-stale-snapshot-write then reports the stale one. So do ordinal-collision and stale-branch once both
+stale-snapshot-write then reports the stale one. So do ordinal-collision and unusual-branch once both
 branches have been written.
 
 ## What to do
