@@ -28,6 +28,9 @@ from auditor.simulate.shadow import Effect
 SEEDS = 20
 """Seeds of each fault, unless somebody asks for more."""
 
+A_LOG = 100
+"""Seeds in one log: an audit keeps the witnesses of a thousand findings a rule, and all of them are looked at."""
+
 LEAST_EFFECTIVE = 10
 """A fault has to take effect in one of so many of its seeds."""
 
@@ -45,6 +48,16 @@ class Row:
     fired: Counter[str] = field(default_factory=Counter)
     split: list[str] = field(default_factory=list)
     """Runs in which it took effect with more findings above info that fold under no other than one cause has."""
+
+    def add(self, other: Row) -> None:
+        """Take in what another log of the same fault shows."""
+        self.injected += other.injected
+        self.effective += other.effective
+        self.found += other.found
+        self.missed += other.missed
+        self.false_alarms += other.false_alarms
+        self.split += other.split
+        self.fired += other.fired
 
     @property
     def is_idle(self) -> bool:
@@ -90,12 +103,15 @@ def matrix(
 
 
 def row_of(fault: type[Fault], seeds: Sequence[int]) -> Row:
-    """Inject one fault and audit its log."""
-    log = log_of(fault, seeds)
-    with tempfile.TemporaryDirectory(prefix="auditor-") as folder:
-        paths = log.write(Path(folder) / "log")
-        with audited(fault, paths, Path(folder) / "audit.duckdb") as audit:
-            return judged(fault, log.truth, audit)
+    """Inject one fault and audit its log; of more than A_LOG seeds, one log after the other."""
+    row = Row(fault)
+    for first in range(0, len(seeds), A_LOG):
+        log = log_of(fault, seeds[first : first + A_LOG])
+        with tempfile.TemporaryDirectory(prefix="auditor-") as folder:
+            paths = log.write(Path(folder) / "log")
+            with audited(fault, paths, Path(folder) / "audit.duckdb") as audit:
+                row.add(judged(fault, log.truth, audit))
+    return row
 
 
 def log_of(fault: type[Fault], seeds: Sequence[int]) -> Log:

@@ -191,11 +191,23 @@ usual AS MATERIALIZED (
 odd AS (
     SELECT
         made.*, prefix.tree, prefix.length AS missed,
-        usual.runs, usual.all_runs, usual.example
+        path, usual.runs, usual.all_runs, usual.example, usual.thing AS usual_thing
     FROM usual
     JOIN prefix USING (path)
     JOIN made USING (run_no, ordinal)
     WHERE made.thing <> usual.thing AND made.length BETWEEN prefix.length + 1 AND prefix.length + 8
+),
+
+-- What is drawn at a prefix is drawn by all that pass it, whenever it is written: most of them have to agree.
+-- Else those that wrote it at once were the stale ones.
+agreed AS (
+    SELECT path, ordinal
+    FROM (SELECT DISTINCT path, ordinal, usual_thing FROM odd)
+    JOIN prefix USING (path)
+    JOIN made USING (run_no, ordinal)
+    WHERE made.length >= prefix.length
+    GROUP BY path, ordinal, usual_thing
+    HAVING count(*) FILTER (WHERE made.thing = usual_thing) > count(*) / 2
 ),
 
 -- What the writer may have read instead: all that the run had received but the last of that prefix, and perhaps
@@ -205,6 +217,7 @@ stale AS (
     FROM (
         SELECT odd.*, whats, places, unnest(range(missed + 1, odd.length + 1)) AS seen_from
         FROM odd
+        JOIN agreed USING (path, ordinal)
         JOIN story USING (run_no)
     )
 ),
