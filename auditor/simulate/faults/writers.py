@@ -76,11 +76,13 @@ class _Resends(Client):
     async def append(self, run_id: str, events: Sequence[NewEvent], fence: Fence | None, **more: Any) -> Appended:
         """See `World.append`."""
         request_id = self.world.new_request_id()  # type: ignore[attr-defined]
+        struck = False
         for _ in range(self.TIMES):
             try:
                 return await super().append(run_id, events, fence, request_id=request_id, **more)
             except FenceConflict as conflict:
-                if not self._strikes():
+                struck = struck or self._strikes()
+                if not struck:
                     raise
                 fence = tail(conflict.actual)
         return await super().append(run_id, events, fence, request_id=request_id, **more)
