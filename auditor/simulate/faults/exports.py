@@ -81,6 +81,7 @@ class EventRemoved(Altered):
     """
 
     rules = ("chain-broken", "spurious-conflict")
+    roots = 2  # a refusal that names the lost event shows it, too
     scenarios = ("race", "sequential", "fan-out", "stress")
 
     def fits(self, events: list[Record], place: int) -> bool:

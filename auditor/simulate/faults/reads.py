@@ -81,11 +81,11 @@ class _Lags(Client):
     async def events(self, run_id: str, after: int = 0, limit: int | None = None) -> Snapshot:
         """See `World.events`."""
         snapshot = await super().events(run_id, after, limit)
-        for place, event in enumerate(snapshot.events):
-            if event.event_type == T.HOOK_RECEIVED and event.event_id not in self._seen:
-                self._seen.add(event.event_id)
-                if place >= len(snapshot.events) - 2:
-                    return replace(snapshot, events=snapshot.events[:place])
+        signals = {event.event_id for event in snapshot.events if event.event_type == T.HOOK_RECEIVED}
+        unseen = signals - self._seen
+        self._seen |= signals
+        if snapshot.events and snapshot.events[-1].event_id in unseen:
+            return replace(snapshot, events=snapshot.events[:-1])
         return snapshot
 
 
