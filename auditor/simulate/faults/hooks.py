@@ -15,7 +15,7 @@ from auditor.simulate.faults.forcing import with_entities
 from auditor.simulate.faults.storing import said, saying, with_more
 from auditor.simulate.schedule import Turn
 from auditor.world import Appended, NewEvent, World, Writer, unfenced
-from auditor.world.decision import Accepted, Decision, Draw, Repeated, RunState, decide
+from auditor.world.decision import OPEN, Accepted, Decision, Draw, Repeated, RunState, decide
 from auditor.world.draft import Request
 from auditor.world.entities import Holder
 
@@ -174,7 +174,8 @@ class ResumedTwice(Fault):
     def decide(self, state: RunState, request: Request, now: int, draw: Draw) -> Decision:
         """See `Fault.decide`."""
         decision = decide(state, request, now, draw)
-        if isinstance(decision, Repeated) and state.resumed is not None:
+        is_open = state.run is not None and state.run.status in OPEN
+        if isinstance(decision, Repeated) and state.resumed is not None and is_open:
             return decide(replace(state, resumed=None), request, now, draw)
         return decision
 

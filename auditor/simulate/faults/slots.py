@@ -13,7 +13,7 @@ from auditor.simulate.faults.exports import Altered, without
 from auditor.simulate.faults.forcing import is_stale, with_entities, without_fence
 from auditor.simulate.records import Record
 from auditor.world.decision import Accepted, Decision, Draw, RunState, decide
-from auditor.world.draft import Request
+from auditor.world.draft import ENDS, Request
 from auditor.world.entities import Key
 
 T = EventType
@@ -171,6 +171,8 @@ class AwaitedResolutionSkipped(_Bumps):
 
     def matters(self, request: Request, seen: list[Accepted], missed: list[Accepted]) -> bool:
         """See `_Bumps.matters`."""
+        if request.drafts[0].event_type in ENDS:
+            return False
         known = {event.correlation_id for made in seen for event in made.events}
         return any(
             event.event_type in self.RESOLUTIONS and event.correlation_id in known
