@@ -11,8 +11,10 @@ demo: setup          ## audit the sample logs and print the report
 
 test: check          ## everything: lint, types, all tests
 
-check: lint types server
-	$(BIN)/python -m pytest -q -n 2 --dist loadfile
+check: lint server   ## types are checked beside the tests: they leave a core idle now and then
+	@$(BIN)/mypy & types=$$!; \
+	  $(BIN)/python -m pytest -q -n 2 --dist loadfile; tests=$$?; \
+	  wait $$types && exit $$tests
 
 server:              ## the PostgreSQL that the tests start, installed where that is possible
 	@command -v initdb >/dev/null || ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || \

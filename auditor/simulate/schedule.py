@@ -7,7 +7,8 @@ point any other actor may go on. Time is a number; it passes when a move says so
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Generator, Sequence
-from dataclasses import dataclass
+from contextvars import Context, copy_context
+from dataclasses import dataclass, field
 from functools import cache
 from typing import Any, NamedTuple, Protocol
 
@@ -65,6 +66,8 @@ class Actor:
     life: Coroutine[Any, Any, None]
     wake: float = 0
     at: Turn = _NOW
+    context: Context = field(default_factory=copy_context)
+    """Of its own: what one actor sets, as the attempt of a step that it runs, no other one sees."""
 
 
 class Strategy(Protocol):
@@ -117,7 +120,7 @@ class Schedule:
             pass
         finally:
             for actor in self._actors:
-                actor.life.close()
+                actor.context.run(actor.life.close)
             self._actors.clear()
 
     def _ready(self) -> list[Actor]:
@@ -142,7 +145,7 @@ class Schedule:
         self.ms += passed
         self.moves.append(Move(actor.name, passed))
         try:
-            actor.at = actor.life.send(None)
+            actor.at = actor.context.run(actor.life.send, None)
         except StopIteration:
             self._actors.remove(actor)
         else:
