@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from auditor.errors import HookConflict, RetryableError, StepFailed
-from auditor.runtime import Context, Hook, step, workflow
+from auditor.runtime import Context, Hook, current_attempt, step, workflow
 from auditor.runtime.registry import Workflow, workflow_of
 from auditor.simulate.draws import Draws
 from auditor.simulate.schedule import Turn
@@ -78,8 +78,6 @@ async def escalate(number: int) -> str:
 @step(name="step//./simulate//flaky", retry_after=0.02)
 async def flaky(number: int, fails: int) -> int:
     """Something that fails a few times first."""
-    from auditor.runtime import current_attempt  # noqa: PLC0415
-
     if current_attempt().attempt <= fails:
         raise RetryableError("not yet", retry_after=0.01)
     return number
