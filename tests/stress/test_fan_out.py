@@ -61,10 +61,7 @@ async def steps_open(world: World, run_id: str) -> bool:
     return sum(one.status == "completed" for one in steps) < 2 * STEPS
 
 
-@pytest.mark.parametrize(
-    "serialise",
-    [pytest.param(False, id="lease off"), pytest.param(True, id="lease on", marks=pytest.mark.proof)],
-)
+@pytest.mark.parametrize("serialise", [False, True], ids=["lease off", "lease on"])
 async def test_a_fan_out_of_100_steps_under_200_signals_a_second_completes(
     tmp_path: Path, serialise: bool
 ) -> None:
