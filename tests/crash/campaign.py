@@ -133,11 +133,16 @@ class Campaign:
         assert code == 0, f"after {self.kills} kills"
 
     def finish(self) -> None:
-        """Let writers that nobody kills bring every run to its end."""
-        for slot in self.slots:
-            self.start(slot, Orders(writer.FINISH))
-        for slot in self.slots:
-            self.must_end_well(slot)
+        """Let writers that nobody kills bring every run to its end, and leave no request without its answer.
+
+        When the last run is over all tasks stop where they are, also one that waits for the answer that says so.
+        Whoever asks last therefore asks for nothing new.
+        """
+        for orders in (Orders(writer.FINISH), Orders(tasks=(), end=writer.at_once)):
+            for slot in self.slots:
+                self.start(slot, orders)
+            for slot in self.slots:
+                self.must_end_well(slot)
 
     def orders(self) -> Orders:
         """Every other writer dies at a point: at the one where the fewest did so far."""

@@ -54,9 +54,6 @@ def world_in(server: Server, name: str) -> str:
 def must_be_whole(url: str, folder: Path) -> None:
     """Every run came to its end, every request was answered, and an audit finds nothing."""
     laboratory("crash.campaign:finish", url=url, folder=str(folder))
-    if read(folder).unanswered:
-        # When the last run is over everybody stops, also one who waits for the answer that says so: ask again.
-        laboratory("crash.campaign:finish", url=url, folder=str(folder))
     assert not read(folder).unanswered
     stored = facts(url)
     assert stored.runs

@@ -194,6 +194,10 @@ FINISH: tuple[Task, ...] = (ticks, ticks, steps, steps, signals)
 """Brings every run to its end."""
 
 
+async def at_once(_client: Client) -> None:
+    """Do nothing but what was left to do."""
+
+
 async def all_over(client: Client) -> None:
     """Wait until no run is open; signal those that wait for a signal that nobody is left to send.
 
