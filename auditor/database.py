@@ -42,11 +42,7 @@ def new_audit(path: Path, scratch: Path, memory_limit: str | None = None) -> Ite
             except duckdb.Error:
                 raise UsageError(f"{memory_limit!r} is no size of memory such as 2GB") from None
         try:
-            # Until the file is complete nobody reads it, and what is broken off is thrown away: no log is needed.
-            con.execute(
-                f"ATTACH {quoted(str(path))} AS audit "
-                f"(STORAGE_VERSION '{STORAGE_VERSION}', RECOVERY_MODE 'no_wal_writes')"
-            )
+            _attach(con, path)
         except duckdb.IOException:
             raise UsageError(f"{path}: the audit cannot be written there") from None
         con.execute("USE audit")
@@ -61,6 +57,29 @@ def new_audit(path: Path, scratch: Path, memory_limit: str | None = None) -> Ite
 
 
 _SEARCH_PATH = "SET search_path = 'working,audit'"
+
+
+def _attach(con: duckdb.DuckDBPyConnection, path: Path) -> None:
+    # Until the file is complete nobody relies on it, and what is broken off is thrown away: no log is needed.
+    con.execute(
+        f"ATTACH {quoted(str(path))} AS audit (STORAGE_VERSION '{STORAGE_VERSION}', RECOVERY_MODE 'no_wal_writes')"
+    )
+
+
+@contextmanager
+def released(con: duckdb.DuckDBPyConnection) -> Iterator[Path]:
+    """The file of the audit that `con` makes, complete so far and free for another process to read.
+
+    Meanwhile `con` has `working` alone; no other connection to the audit may be busy.
+    """
+    path = Path(scalar(con, "SELECT path FROM duckdb_databases() WHERE database_name = 'audit'"))
+    con.execute("USE working")
+    con.execute("DETACH audit")
+    try:
+        yield path
+    finally:
+        _attach(con, path)
+        con.execute(_SEARCH_PATH)
 
 
 def beside(con: duckdb.DuckDBPyConnection) -> duckdb.DuckDBPyConnection:
@@ -86,6 +105,11 @@ def scalar(con: duckdb.DuckDBPyConnection, sql: str, *values: Any) -> Any:
 def insert(con: duckdb.DuckDBPyConnection, table: str, arrow: pa.Table) -> None:
     """Append columns to a table of the same shape."""
     _with_rows(con, arrow, f"INSERT INTO {table} SELECT * FROM arrow_rows")
+
+
+def create(con: duckdb.DuckDBPyConnection, table: str, arrow: pa.Table) -> None:
+    """Make a table of these columns."""
+    _with_rows(con, arrow, f"CREATE TABLE {table} AS SELECT * FROM arrow_rows")
 
 
 def replace_temp(con: duckdb.DuckDBPyConnection, table: str, arrow: pa.Table) -> None:

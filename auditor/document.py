@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
+from collections import Counter
 from typing import Any
 
 import duckdb
 
-from auditor.model.judgement import Severity, Verdict
+from auditor.model.judgement import FindingState, Severity, Verdict
 
 REPORT_SCHEMA = "auditor.report/v1"
 
@@ -23,6 +25,8 @@ def build(con: duckdb.DuckDBPyConnection) -> dict[str, Any]:
             "now": _newest(con),
             "now_source": "--now" if "now" in meta else "each log's own export time, else its newest event",
             "fail_on": meta["fail_on"],
+            "config": meta.get("config"),
+            "overrides": json.loads(meta["overrides"]),
             "not_selected": [name for name in meta["not_selected"].split(",") if name],
         },
         "inputs": _rows(
@@ -41,13 +45,16 @@ def build(con: duckdb.DuckDBPyConnection) -> dict[str, Any]:
         "rules": _rows(
             con,
             """
-            SELECT rule AS id, version, title, about, outcome, reason, evaluated_runs, skipped_runs, findings
+            SELECT
+                rule AS id, version, title, origin, about, outcome, reason, evaluated_runs, skipped_runs, findings
             FROM rule ORDER BY id
             """,
         ),
         "runs": runs,
         "causes": _causes(con),
         "findings": _findings(con),
+        "suppressions": _suppressions(con),
+        "baseline": _baseline(con, meta),
         "rejects": _rows(
             con,
             """
@@ -82,16 +89,20 @@ def _counts(con: duckdb.DuckDBPyConnection) -> dict[str, Any]:
         """,
     )[0]
     verdicts = dict(con.execute("SELECT log_verdict, count(*) FROM verdict GROUP BY ALL").fetchall())
-    standing = con.execute(
-        "SELECT severity, count(*) FROM finding WHERE folded_under IS NULL GROUP BY ALL"
-    ).fetchall()
-    folded = con.execute("SELECT count(*) FROM finding WHERE folded_under IS NOT NULL").fetchall()[0][0]
-    severities = dict(standing)
+    found = con.execute("SELECT severity, state, count(*) FROM finding GROUP BY ALL").fetchall()
+    standing, new, states = Counter[str](), Counter[str](), Counter[str]()
+    for severity, state, number in found:
+        states[state] += number
+        if state != FindingState.FOLDED:
+            standing[severity] += number
+        if state == FindingState.NEW:
+            new[severity] += number
     return {
         **totals,
         "verdicts": {verdict.value: verdicts.get(verdict, 0) for verdict in Verdict},
-        "findings": {severity.value: severities.get(severity, 0) for severity in Severity},
-        "folded": folded,
+        "findings": {severity.value: standing[severity] for severity in Severity},
+        "new": {severity.value: new[severity] for severity in Severity},
+        "states": {state.value: states[state] for state in FindingState},
     }
 
 
@@ -108,7 +119,7 @@ def _runs(con: duckdb.DuckDBPyConnection) -> list[dict[str, Any]]:
         LEFT JOIN (
             SELECT run_id, list(instance ORDER BY finding_no) AS instances
             FROM finding
-            WHERE instance IS NOT NULL
+            WHERE kept
             GROUP BY run_id
         ) USING (run_id)
         ORDER BY run.run_id
@@ -142,10 +153,11 @@ def _findings(con: duckdb.DuckDBPyConnection) -> list[dict[str, Any]]:
             finding.finding_no, finding.rule, finding.severity, finding.confidence, finding.run_id,
             finding.because,
             {'instance': finding.instance, 'pattern': finding.pattern} AS fingerprint,
-            root.instance AS folded_under
+            root.instance AS folded_under, finding.state,
+            CASE finding.state WHEN 'suppressed' THEN finding.suppression_no END AS suppressed_by
         FROM finding
         LEFT JOIN finding AS root ON root.finding_no = finding.folded_under
-        WHERE finding.instance IS NOT NULL
+        WHERE finding.kept
         ORDER BY
             array_position(['error', 'warning', 'info'], finding.severity), finding.rule,
             finding.run_id NULLS FIRST, finding.place, finding.instance
@@ -157,7 +169,7 @@ def _findings(con: duckdb.DuckDBPyConnection) -> list[dict[str, Any]]:
         """
         SELECT
             finding_no, role, record, run_id, event_id, event_type, correlation_id, entity,
-            "position", source, line
+            "position", input, source, line
         FROM witness_detail ORDER BY finding_no, place_in_proof
         """,
     ):
@@ -165,6 +177,41 @@ def _findings(con: duckdb.DuckDBPyConnection) -> list[dict[str, Any]]:
     for finding in found:
         finding["witness"] = witnesses.get(finding.pop("finding_no"), [])
     return found
+
+
+def _suppressions(con: duckdb.DuckDBPyConnection) -> list[dict[str, Any]]:
+    return _rows(
+        con,
+        """
+        SELECT
+            rule, reason, run, workflow, event, instance, pattern, CAST(expires AS VARCHAR) AS expires,
+            decided_by AS by, state, findings
+        FROM suppression ORDER BY suppression_no
+        """,
+    )
+
+
+def _baseline(con: duckdb.DuckDBPyConnection, meta: dict[str, str]) -> dict[str, Any] | None:
+    if "baseline" not in meta:
+        return None
+    new, known = con.execute(
+        "SELECT count(*) FILTER (state = 'new'), count(*) FILTER (state = 'known') FROM finding"
+    ).fetchall()[0]
+    return {
+        "path": meta["baseline"],
+        "by": meta["baseline_by"],
+        "new": new,
+        "known": known,
+        "resolved": _rows(
+            con,
+            """
+            SELECT rule, fingerprint, ceiling - found AS missing, workflow, message
+            FROM baseline
+            WHERE found < ceiling AND rule IN (SELECT rule FROM rule WHERE outcome IN ('held', 'found'))
+            ORDER BY rule, fingerprint
+            """,
+        ),
+    }
 
 
 def _rows(con: duckdb.DuckDBPyConnection, sql: str) -> list[dict[str, Any]]:

@@ -5,6 +5,8 @@
     │   └── UnknownRule       a rule id that no rule file has; carries near matches
     ├── InputError            an input cannot be read at all; names the file and what to do
     ├── RuleFileError         a rule file is malformed; names the file and the line
+    ├── QueryFailed           the SQL of somebody could not be answered; carries the line
+    ├── AlertFailed           an alert did not arrive; names the host and its answer, never the whole URL
     ├── WorkflowError         anything a workflow or its replay says
     │   ├── StepFailed            a step failed for good; raised where the workflow awaits it
     │   ├── HookConflict          the token of a hook was taken; raised where the workflow awaits it
@@ -83,6 +85,27 @@ class RuleFileError(AuditorError):
     def __init__(self, path: Path | str, problem: str, line: int | None = None) -> None:
         where = f"{path}:{line}" if line is not None else str(path)
         super().__init__(f"{where}: {problem}")
+        self.problem = problem
+        self.line = line
+
+
+class QueryFailed(AuditorError):
+    """A SELECT that could not be answered; `line` of it is at fault, if that is known."""
+
+    def __init__(self, problem: str, line: int | None = None) -> None:
+        super().__init__(f"line {line}: {problem}" if line is not None else problem)
+        self.problem = problem
+        self.line = line
+
+
+class AlertFailed(AuditorError):
+    """An alert did not reach its receiver. A URL may be a secret: only its host is named."""
+
+    def __init__(self, kind: str, host: str, problem: str) -> None:
+        super().__init__(f"the {kind} alert did not reach {host}: {problem}")
+        self.kind = kind
+        self.host = host
+        self.problem = problem
 
 
 class WorkflowError(AuditorError):

@@ -5,22 +5,26 @@ from __future__ import annotations
 import datetime as dt
 import tempfile
 from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, TypedDict, Unpack
 
 import duckdb
 
+from auditor.check.decisions import Suppression
+from auditor.config import Config, load
 from auditor.document import build
 from auditor.errors import InputError, UsageError
 from auditor.model.judgement import Capability, ExitCode, Severity, Verdict
-from auditor.pipeline import AUDIT_SCHEMA, Options, run_audit
+from auditor.pipeline import AUDIT_SCHEMA, Options, Progress, run_audit
 
 
 class Audit:
     """One audit. Close it, or use it in a `with` block; an audit that was not saved ends with it.
 
-    `report` is the whole `auditor.report/v1` as a dictionary; the other properties are short ways into it.
+    `report` is the whole of it; the other properties are short ways into that.
     """
 
     def __init__(self, path: Path, owned: tempfile.TemporaryDirectory[str] | None = None) -> None:
@@ -28,7 +32,11 @@ class Audit:
         self._owned = owned
         self.con = duckdb.connect(str(path), read_only=True)
         self.con.execute("SET TimeZone = 'UTC'")
-        self.report: dict[str, Any] = build(self.con)
+
+    @cached_property
+    def report(self) -> dict[str, Any]:
+        """The whole `auditor.report/v1`, read when it is first asked for."""
+        return build(self.con.cursor())
 
     @classmethod
     def open(cls, path: str | Path) -> Audit:
@@ -115,47 +123,82 @@ class Audit:
 
 def audit(
     *paths: str | Path,
+    config: str | Path | Config | None = None,
     save: str | Path | None = None,
-    now: dt.datetime | None = None,
-    select: Sequence[str] = (),
-    ignore: Sequence[str] = (),
-    fail_on: Severity | str | None = Severity.ERROR,
-    max_rejects: int = 0,
-    require: Sequence[Capability | str] = (),
     fields: Mapping[str, str] | None = None,
     input_format: str | None = None,
     keep_payloads: bool = False,
     memory_limit: str | None = None,
+    progress: Progress | None = None,
+    **settings: Unpack[Settings],
 ) -> Audit:
     """Audit event logs: files, folders or tars in any accepted format.
 
-    `save` keeps the audit file there (replaced if it exists). `now` (UTC if it has no zone) is the reference time
-    for everything overdue; by default it is taken from the log, never from the clock. `select` and `ignore` name
-    rules or groups. `fail_on` (None: never), `max_rejects` and `require` decide the exit code. `fields` maps the
-    columns of a foreign log to our fields, `input_format` reads files as what they are not recognised as,
-    `keep_payloads` stores payloads, which are otherwise dropped. `memory_limit` (`2GB`) bounds the database.
+    `config` is a configuration file (`auditor schema config`); none is looked for. `save` keeps the audit file
+    there (replaced if it exists). `fields` maps the columns of a foreign log to our fields, `input_format` reads
+    files as what they are not recognised as, `keep_payloads` stores payloads, which are otherwise dropped.
+    `memory_limit` (`2GB`) bounds the database. `progress` is called with the phase (`reading`, `replaying`,
+    `checking`, `judging`), how much of it is done, and how much there is: inputs, or rules. The other settings win
+    over those of the configuration.
 
     Raises UsageError for a path, rule or option that does not exist. What is wrong inside an input does not raise:
     it is in the report, and the verdict of what it touches is `cannot_tell`.
     """
-    if now is not None and now.tzinfo is None:
-        now = now.replace(tzinfo=dt.UTC)
+    if not isinstance(config, Config):
+        config = load(Path(config)) if config is not None else Config()
+    options = Options(dict(fields or {}), input_format, keep_payloads)
+    chosen = _with(config, settings)
 
     def make(target: Path) -> None:
         run_audit(
             [str(path) for path in paths],
             target,
-            now=now,
-            select=select,
-            ignore=ignore,
-            fail_on=Severity(fail_on) if fail_on is not None else None,
-            max_rejects=max_rejects,
-            require=[Capability(name) for name in require],
-            options=Options(dict(fields or {}), input_format, keep_payloads),
+            chosen,
+            options=options,
             memory_limit=memory_limit,
+            progress=progress,
         )
 
     return made(make, save)
+
+
+class Settings(TypedDict, total=False):
+    """What `audit` takes beside a configuration.
+
+    `now` (UTC if it has no zone) is the reference time for everything overdue; by default it is taken from the
+    log, never from the clock. `select` and `ignore` name rules or groups, `rules` folders of custom rules.
+    `fail_on` (None: never), `max_rejects`, `require`, `baseline` and `suppressions` decide the exit code.
+    """
+
+    now: dt.datetime | None
+    select: Sequence[str]
+    ignore: Sequence[str]
+    rules: Sequence[str | Path]
+    rule_seconds: float
+    fail_on: Severity | str | None
+    max_rejects: int
+    require: Sequence[Capability | str]
+    baseline: str | Path | None
+    suppressions: Sequence[Suppression]
+
+
+def _with(config: Config, settings: Settings) -> Config:
+    """The configuration with these settings in place of its own."""
+    said: dict[str, Any] = dict(settings)
+    now, fail_on, baseline = said.get("now"), said.get("fail_on"), said.get("baseline")
+    if now is not None and now.tzinfo is None:
+        said["now"] = now.replace(tzinfo=dt.UTC)
+    if fail_on is not None:
+        said["fail_on"] = Severity(fail_on)
+    if baseline is not None:
+        said["baseline"] = Path(baseline)
+    for name, kind in (("require", Capability), ("rules", Path)):
+        if name in said:
+            said[name] = tuple(kind(value) for value in said[name])
+    for name in ("select", "ignore", "suppressions"):
+        if name in said:
+            said[name] = tuple(said[name])
+    return replace(config, **said)
 
 
 def made(make: Callable[[Path], None], save: str | Path | None) -> Audit:

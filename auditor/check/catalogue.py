@@ -7,27 +7,54 @@ from functools import cache
 from pathlib import Path
 
 from auditor.check.header import Rule, parse
-from auditor.errors import UnknownRule, UsageError
+from auditor.errors import RuleFileError, UnknownRule, UsageError
+from auditor.resources import rules_folder
 
 
-def rules_folder() -> Path:
-    """Where the rules are: `auditor/_rules` in an installed wheel, `rules/` in a checkout."""
-    package = Path(__file__).resolve().parent.parent
-    for folder in (package / "_rules", package.parent / "rules"):
-        if folder.is_dir():
-            return folder
-    raise UsageError(f"the rules are missing beside {package}; install auditor again")
+def load(folders: Sequence[Path] = ()) -> dict[str, Rule]:
+    """Every rule, ours and those in the folders of a user, by id, in the order of their ids.
+
+    Raises UsageError for a folder without rules, RuleFileError for a rule that is malformed, has the id of another
+    one, or implies a rule that there is not.
+    """
+    rules = {rule.id: rule for rule in _ours()}
+    custom = [rule for folder in dict.fromkeys(folders) for rule in of_folder(folder)]
+    for rule in custom:
+        if rule.id in rules:
+            raise RuleFileError(rule.path, f"there is another rule of this name: {rules[rule.id].path}")
+        rules[rule.id] = rule
+    for rule in custom:
+        _check_implications(rule, rules)
+    return dict(sorted(rules.items()))
 
 
-def load(folder: Path | None = None) -> dict[str, Rule]:
-    """Every rule, by id, in the order of their ids. Raises RuleFileError if one is malformed."""
-    return dict(_parsed(folder or rules_folder()))
+def of_folder(folder: Path) -> list[Rule]:
+    """The rules of a user. Raises UsageError if there are none, RuleFileError if one is malformed."""
+    if not folder.is_dir():
+        raise UsageError(f"{folder}: there is no such folder of rules")
+    rules = [parse(path, str(folder)) for path in sorted(folder.glob("*/*.sql"))]
+    if not rules:
+        raise UsageError(f"{folder}: no rule is in there; a rule is a file <group>/<rule-id>.sql")
+    return rules
 
 
 @cache
-def _parsed(root: Path) -> tuple[tuple[str, Rule], ...]:
-    rules = (parse(path) for path in sorted(root.glob("*/*.sql")))
-    return tuple(sorted((rule.id, rule) for rule in rules))
+def _ours() -> tuple[Rule, ...]:
+    return tuple(parse(path) for path in sorted(rules_folder().glob("*/*.sql")))
+
+
+def _check_implications(rule: Rule, rules: dict[str, Rule]) -> None:
+    """Two rules that imply each other would each fold under the other, and nothing would be left to report."""
+    waiting, reached = [id for id in rule.implies if id != rule.id], set()
+    while waiting:
+        id = waiting.pop()
+        if id == rule.id:
+            raise RuleFileError(rule.path, "it implies rules that imply it", 2)
+        if id not in rules:
+            raise RuleFileError(rule.path, f"it implies {UnknownRule(id, rules)}", 2)
+        if id not in reached:
+            reached.add(id)
+            waiting.extend(rules[id].implies)
 
 
 def choose(rules: dict[str, Rule], select: Sequence[str] = (), ignore: Sequence[str] = ()) -> list[Rule]:

@@ -33,24 +33,7 @@ FROM told
 JOIN asked ON asked.rule = told.rule AND (asked.role IS NULL OR asked.role = told.role)
 WHERE value IS NOT NULL;
 
--- Findings that do not keep their witnesses say only what divides them from others.
-INSERT INTO said
-SELECT DISTINCT
-    finding_no, asked.fact, asked.role, divides,
-    CASE fact
-        WHEN 'event_type' THEN event_type
-        WHEN 'step' THEN step_name
-        WHEN 'workflow' THEN run.workflow
-    END AS value
-FROM working.unkept
-JOIN finding USING (finding_no)
-JOIN asked ON asked.rule = finding.rule AND divides AND (asked.role IS NULL OR asked.role = unkept.role)
-JOIN event_core AS event USING (event_no)
-LEFT JOIN run ON run.run_id = coalesce(finding.run_id, event.run_id)
-WHERE value IS NOT NULL;
-
--- Every standing finding with what divides it from others of its rule. Without kept witnesses its time is that of
--- the newest event in the proof.
+-- Every standing finding with what divides it from others of its rule.
 CREATE OR REPLACE TEMP TABLE member AS
 WITH divided AS (
     SELECT finding_no, string_agg(value, chr(31) ORDER BY fact, role, value) AS part
@@ -66,11 +49,6 @@ dated AS (
     FROM told
     WHERE telling
     GROUP BY finding_no
-    UNION ALL
-    SELECT finding_no, created_at, created_at, NULL
-    FROM finding
-    LEFT JOIN log ON log.run_id = finding.run_id AND "position" = place
-    WHERE folded_under IS NULL AND finding_no NOT IN (SELECT finding_no FROM told)
 )
 
 SELECT
@@ -80,7 +58,7 @@ SELECT
     (
         array_position(['error', 'warning', 'info'], severity),
         array_position(['proof', 'strong', 'suspect'], confidence),
-        instance IS NULL, run_id IS NULL, finding_no
+        NOT kept, run_id IS NULL, finding_no
     ) AS standing
 FROM finding
 LEFT JOIN divided USING (finding_no)

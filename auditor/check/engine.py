@@ -9,28 +9,27 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass, replace
 
 import duckdb
 import pyarrow as pa
 
-from auditor.check.header import CONTENTS, Rule, SeverityCase
-from auditor.database import REFUSED, beside, insert, quoted, scalar
+from auditor.check.custom import ask, forged
+from auditor.check.header import CONTENTS, Rule
+from auditor.check.query import findings_query
+from auditor.check.sandbox import Limits
+from auditor.check.tuning import Tunings
+from auditor.database import REFUSED, beside, create, insert, quoted, released, scalar
 from auditor.model.judgement import CAPABILITY_MISSING, Capability, Outcome
 
 MOST_AT_ONCE = 4
 """Rules that are evaluated at a time, where there are as many cores: each takes memory of its own."""
 
-KEPT_WITNESSES = 1000
-"""Findings a rule that keep their witnesses, the worst first; counts are exact beyond."""
-
 _FOUND = "working.found"
 """Where each rule leaves what it found, in a table of its own name."""
-
-_UNKEPT = "working.unkept"
-"""The witnesses that are not kept of rules whose findings are told apart by them, until that is done."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,25 +44,36 @@ class Result:
     seconds: float = 0.0
 
 
-def run_rules(con: duckdb.DuckDBPyConnection, rules: Sequence[Rule], *, everything: bool) -> None:
+def run_rules(
+    con: duckdb.DuckDBPyConnection,
+    rules: Sequence[Rule],
+    *,
+    everything: bool,
+    tunings: Tunings | None = None,
+    limits: Limits | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> None:
     """Evaluate every rule and fill `rule_param`, `finding`, `witness` and `rule`.
 
     `everything` says that no rule was left out by the user; a rule that reads the findings of all others cannot
-    be evaluated otherwise.
+    be evaluated otherwise. The rules are tuned already; of `tunings` only parameters of some workflows are new.
+    `limits` are those of each custom rule. `progress` is told how many rules are evaluated, of how many.
     """
-    params = [[rule.id, param.name, None, param.default] for rule in rules for param in rule.params]
-    if params:
-        con.executemany("INSERT INTO rule_param VALUES (?, ?, ?, ?)", params)
+    _store_params(con, rules, tunings or Tunings())
     con.execute(f"CREATE SCHEMA {_FOUND}")
-    con.execute(f"CREATE TABLE {_UNKEPT} (finding_no BIGINT, role VARCHAR, event_no BIGINT)")
     runs = _Runs.of(con)
+    done = 0
+    custom = _asked(con, [rule for rule in rules if rule.origin is not None], runs, limits or Limits())
     for reads_findings in (False, True):
         chosen = [rule for rule in rules if rule.reads_findings is reads_findings]
         if reads_findings and not everything:
             rows = [_row(rule, _left_out(runs)) for rule in chosen]
         else:
             rows = []
-            for rule, result in zip(chosen, _evaluated(con, chosen, runs), strict=True):
+            for rule, result in zip(chosen, _evaluated(con, chosen, runs, custom), strict=True):
+                done += 1
+                if progress is not None:
+                    progress(done, len(rules))
                 if result.findings:
                     _store(con, rule)
                 rows.append(_row(rule, result))
@@ -71,11 +81,36 @@ def run_rules(con: duckdb.DuckDBPyConnection, rules: Sequence[Rule], *, everythi
             insert(con, "rule", pa.Table.from_pylist(rows))
 
 
-def _evaluated(con: duckdb.DuckDBPyConnection, rules: Sequence[Rule], runs: _Runs) -> Iterator[Result]:
+def _store_params(con: duckdb.DuckDBPyConnection, rules: Sequence[Rule], tunings: Tunings) -> None:
+    for rule in rules:
+        for param in rule.params:
+            con.execute("INSERT INTO rule_param VALUES (?, ?, NULL, ?)", [rule.id, param.name, param.default])
+    for id, name, pattern, value in tunings.params_of_workflows():
+        con.execute(
+            r"""
+            DELETE FROM rule_param WHERE rule = $rule AND name = $name AND workflow LIKE $pattern ESCAPE '\';
+            """,
+            {"rule": id, "name": name, "pattern": pattern},
+        )
+        con.execute(
+            r"""
+            INSERT INTO rule_param
+            SELECT DISTINCT $rule, $name, workflow, $value::DOUBLE FROM run
+            WHERE workflow LIKE $pattern ESCAPE '\'
+            """,
+            {"rule": id, "name": name, "pattern": pattern, "value": value},
+        )
+
+
+def _evaluated(
+    con: duckdb.DuckDBPyConnection, rules: Sequence[Rule], runs: _Runs, custom: Mapping[str, Result]
+) -> Iterator[Result]:
     """The results of the rules, in their order; while one is planned, on one core, another one runs."""
     own = threading.local()
 
     def evaluate(rule: Rule) -> Result:
+        if rule.id in custom:
+            return custom[rule.id]
         if not hasattr(own, "con"):
             own.con = beside(con)
         started = time.perf_counter()
@@ -108,6 +143,9 @@ class _Runs:
     def having(self, needs: Sequence[Capability]) -> int:
         return sum(count for names, count in self.counts.items() if names.issuperset(needs))
 
+    def all_have(self, needs: Sequence[Capability]) -> bool:
+        return self.having(needs) == self.having([])
+
     def hold_any_of(self, contents: Sequence[str]) -> bool:
         """Whether one of these is in some run; so it is if nothing is asked for."""
         return not contents or not self.contents.isdisjoint(contents)
@@ -123,64 +161,64 @@ def _left_out(runs: _Runs) -> Result:
 
 
 def _evaluate(con: duckdb.DuckDBPyConnection, rule: Rule, runs: _Runs) -> Result:
+    if not _may_find(rule, runs):
+        return _held(rule, runs)
+    sql, _ = findings_query(rule, all_runs=runs.all_have(rule.needs))
+    try:
+        found = int(con.execute(f"CREATE TABLE {_found(rule)} AS {sql}").fetchall()[0][0])
+    except REFUSED as error:
+        return _failed(runs, str(error).splitlines()[0])
+    proven = "coalesce(len(witness), 0) > 0 AND because IS NOT NULL"
+    if found and scalar(con, f"SELECT count(*) FROM {_found(rule)} WHERE NOT ({proven})"):
+        return _failed(runs, "it gave a finding without a witness")
+    return _with_findings(_held(rule, runs), found)
+
+
+def _asked(
+    con: duckdb.DuckDBPyConnection, rules: Sequence[Rule], runs: _Runs, limits: Limits
+) -> dict[str, Result]:
+    """The results of the rules of a user, by id. None of their SQL is evaluated in this process."""
+    results = {rule.id: _held(rule, runs) for rule in rules}
+    asked = [(rule, runs.all_have(rule.needs)) for rule in rules if _may_find(rule, runs)]
+    if not asked:
+        return results
+    with released(con) as path, closing(ask(path, asked, limits)) as answers:
+        for rule, answer in answers:
+            if answer.findings is None:
+                result = _failed(runs, answer.reason)
+            else:
+                create(con, _found(rule), answer.findings)
+                result = _with_findings(results[rule.id], answer.findings.num_rows)
+            results[rule.id] = replace(result, seconds=answer.seconds)
+    for rule, _ in asked:
+        if results[rule.id].findings and (reason := forged(con, _found(rule))):
+            results[rule.id] = replace(_failed(runs, reason), seconds=results[rule.id].seconds)
+    return results
+
+
+def _may_find(rule: Rule, runs: _Runs) -> bool:
+    return bool(runs.having(rule.needs)) and runs.hold_any_of(rule.only_with)
+
+
+def _held(rule: Rule, runs: _Runs) -> Result:
+    """What is to be said of a rule that finds nothing."""
     evaluated = runs.having(rule.needs)
     skipped = runs.having([]) - evaluated
-    if not evaluated:
-        return Result(Outcome.NOT_EVALUATED, runs.why_not(rule.needs), 0, skipped, 0)
-    reason = runs.why_not(rule.needs) if skipped else None
-    if not runs.hold_any_of(rule.only_with):
-        return Result(Outcome.HELD, reason, evaluated, skipped, 0)
-    try:
-        found = int(con.execute(_findings_sql(rule, all_runs=not skipped)).fetchall()[0][0])
-    except REFUSED as error:
-        return Result(Outcome.FAILED, str(error).splitlines()[0], 0, evaluated + skipped, 0)
-    if found and scalar(con, f"SELECT count(*) FROM {_found(rule)} WHERE len(witness) = 0 OR because IS NULL"):
-        return Result(Outcome.FAILED, "it gave a finding without a witness", 0, evaluated + skipped, 0)
-    return Result(Outcome.FOUND if found else Outcome.HELD, reason, evaluated, skipped, found)
+    reason = runs.why_not(rule.needs) if skipped or not evaluated else None
+    return Result(Outcome.HELD if evaluated else Outcome.NOT_EVALUATED, reason, evaluated, skipped, 0)
 
 
-def _findings_sql(rule: Rule, *, all_runs: bool) -> str:
-    """The rule's SELECT with severity and confidence beside each row, as a table of their own.
-
-    `all_runs`: every run has what the rule needs, so none of its rows has to be left out.
-    """
-    cases = [case for case in rule.severity if case.when is not None]
-    otherwise = quoted(rule.severity[-1].severity)
-    severity = f"CASE {_arms(cases)} ELSE {otherwise} END" if cases else otherwise
-    unknown = _unknown(cases)
-    of_run = "" if all_runs and not cases else "LEFT JOIN run ON run.run_id = finding.run_id"
-    capable = f"finding.run_id IS NULL OR list_has_all(run.capabilities, {_list(rule.needs)})"
-    return f"""
-        CREATE TABLE {_found(rule)} AS
-        SELECT
-            finding.run_id,
-            CASE WHEN {unknown} THEN {quoted(rule.mildest)} ELSE {severity} END AS severity,
-            CASE WHEN {unknown} THEN 'suspect' ELSE {quoted(rule.confidence)} END AS confidence,
-            finding.because,
-            coalesce(finding.witness, []) AS witness
-        FROM ({rule.select}
-        ) AS finding
-        {of_run}
-        {"" if all_runs else f"WHERE {capable}"}
-    """
+def _failed(runs: _Runs, reason: str | None) -> Result:
+    return Result(Outcome.FAILED, reason, 0, runs.having([]), 0)
 
 
-def _arms(cases: Sequence[SeverityCase]) -> str:
-    return " ".join(f"WHEN ({case.when}) THEN {quoted(case.severity)}" for case in cases)
-
-
-def _unknown(cases: Sequence[SeverityCase]) -> str:
-    """Whether a `when` that decides is NULL: the version it asks for is unknown."""
-    if not cases:
-        return "FALSE"
-    arms = " ".join(f"WHEN ({c.when}) IS NULL THEN TRUE WHEN ({c.when}) THEN FALSE" for c in cases)
-    return f"CASE {arms} ELSE FALSE END"
+def _with_findings(held: Result, found: int) -> Result:
+    return replace(held, outcome=Outcome.FOUND, findings=found) if found else held
 
 
 def _store(con: duckdb.DuckDBPyConnection, rule: Rule) -> None:
     """Number what a rule found, in an order that depends on the log alone, and keep it."""
     first = int(scalar(con, "SELECT coalesce(max(finding_no), 0) FROM finding"))
-    divides = rule.diagnosis is not None and any(asked.divides for asked in rule.diagnosis.placeholders)
     con.execute(
         f"""
         CREATE OR REPLACE TEMP TABLE ranked AS
@@ -209,13 +247,7 @@ def _store(con: duckdb.DuckDBPyConnection, rule: Rule) -> None:
         FROM (
             SELECT finding_no, unnest(witness) AS w, generate_subscripts(witness, 1) AS place_in_proof
             FROM ranked
-            WHERE finding_no <= {first + KEPT_WITNESSES}
         );
-
-        INSERT INTO {_UNKEPT}
-        SELECT finding_no, w.role, w.no
-        FROM (SELECT finding_no, unnest(witness) AS w FROM ranked WHERE finding_no > {first + KEPT_WITNESSES})
-        WHERE w.record = 'event' AND {divides};
 
         DROP TABLE {_found(rule)};
         """
@@ -232,6 +264,10 @@ def _row(rule: Rule, result: Result) -> dict[str, object]:
         "rule": rule.id,
         "version": rule.version,
         "title": rule.title,
+        "origin": rule.origin,
+        "rule_group": rule.group,
+        "rule_severity": rule.worst.value,
+        "rule_confidence": rule.confidence.value,
         "about": rule.about,
         "outcome": result.outcome.value,
         "reason": result.reason,
@@ -241,7 +277,3 @@ def _row(rule: Rule, result: Result) -> dict[str, object]:
         "seconds": result.seconds,
         "document": rule.document,
     }
-
-
-def _list(names: Sequence[Capability]) -> str:
-    return "[" + ", ".join(quoted(name.value) for name in names) + "]::VARCHAR[]"

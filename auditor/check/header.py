@@ -35,6 +35,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -71,8 +72,11 @@ CONTENTS = {
 }
 """In `only_with`, beside types of events: rows that most logs have none of."""
 
+_LARGEST_FILE = 1024**2
+_LONGEST_HEADER = 20_000  # brackets in brackets without end would end the process, not the parser
+
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the C one reads the catalogue ten times as fast
-_ID = re.compile(r"^[a-z][a-z0-9]*(-[a-z0-9]+)*$")
+_ID = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 _FILE = re.compile(r"\A/\*\n(?P<header>.*?)\n---\n(?P<document>.*?)\n?\*/\n(?P<select>.*)\Z", re.DOTALL)
 _W = TypeVar("_W", Confidence, Severity, Capability, EventType)
 _KEYS = {
@@ -92,10 +96,14 @@ _KEYS = {
 
 @dataclass(frozen=True, slots=True)
 class SeverityCase:
-    """One row of a rule's severity: `severity` where the SQL condition `when` holds; the last has none."""
+    """One row of a rule's severity: `severity` where the SQL condition `when` holds; the last has none.
+
+    `configured`: the user says so, not the rule.
+    """
 
     when: str | None
     severity: Severity
+    configured: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +122,7 @@ class Rule:
     id: str
     group: str
     path: Path
+    origin: str | None
     title: str
     severity: tuple[SeverityCase, ...]
     confidence: Confidence
@@ -127,6 +136,7 @@ class Rule:
     diagnosis: Diagnosis | None
     document: str
     select: str
+    select_line: int
 
     @property
     def version(self) -> str:
@@ -148,42 +158,68 @@ class Rule:
 
     @property
     def mildest(self) -> Severity:
-        """The lowest severity the rule can give: what it says where a version is unknown."""
-        return min((case.severity for case in self.severity), key=lambda severity: severity.rank)
+        """The lowest severity the rule itself can give: what it says where a version is unknown."""
+        own = [case.severity for case in self.severity if not case.configured]
+        return min(own or [case.severity for case in self.severity], key=lambda severity: severity.rank)
 
 
-def parse(path: Path) -> Rule:
-    """Read one rule file. Raises RuleFileError, naming file and line, if it is not as a rule must be."""
-    text = path.read_text("utf-8")
+def parse(path: Path, origin: str | None = None) -> Rule:
+    """Read one rule file; `origin` is the folder that a user named for it, None for ours.
+
+    Raises RuleFileError, naming file and line, if it is not as a rule must be.
+    """
+    text = _text_of(path)
     match = _FILE.match(text)
     if match is None:
         raise RuleFileError(path, "must be a /* header --- Markdown */ comment, then one SELECT", 1)
-    if not _ID.match(path.stem):
+    if not _ID.fullmatch(path.stem):
         raise RuleFileError(path, f"a rule id is kebab-case, {path.stem!r} is not")
+    if origin is not None and not _ID.fullmatch(path.parent.name):
+        raise RuleFileError(
+            path, f"a group, which is the folder of a rule, is kebab-case; {path.parent.name!r} is not"
+        )
     header = _header(path, match["header"])
+    if origin is not None and "reads" in header:
+        raise RuleFileError(path, "a rule of your own cannot read what other rules find; leave out `reads`", 2)
     document = match["document"].strip()
+    select = match["select"].lstrip()
     _check_headings(path, document, text[: match.start("document")].count("\n") + 1)
     return Rule(
         id=path.stem,
         group=path.parent.name,
         path=path,
+        origin=origin,
         title=_text(path, header, "title"),
         severity=_severity(path, header.get("severity")),
         confidence=_word(path, "confidence", header.get("confidence"), Confidence),
-        needs=tuple(_word(path, "needs", name, Capability) for name in header.get("needs", [])),
-        implies=tuple(str(rule) for rule in header.get("implies", [])),
-        only_with=tuple(_event_type(path, name) for name in header.get("only_with", [])),
+        needs=tuple(_word(path, "needs", name, Capability) for name in _list(path, header, "needs")),
+        implies=tuple(str(rule) for rule in _list(path, header, "implies")),
+        only_with=tuple(_event_type(path, name) for name in _list(path, header, "only_with")),
         since=_text(path, header, "since"),
-        params=tuple(_param(path, name, value) for name, value in header.get("params", {}).items()),
+        params=_params(path, header.get("params", {})),
         about=_about(path, header.get("about", "log")),
-        reads_findings="finding" in header.get("reads", []),
+        reads_findings="finding" in _list(path, header, "reads"),
         diagnosis=_diagnosis(path, header, match["select"]),
         document=document,
-        select=match["select"].strip().rstrip(";"),
+        select=select.rstrip().rstrip(";"),
+        select_line=text[: len(text) - len(select)].count("\n") + 1,
     )
 
 
+def _text_of(path: Path) -> str:
+    try:
+        if path.stat().st_size > _LARGEST_FILE:
+            raise RuleFileError(path, f"is larger than {_LARGEST_FILE:,} bytes")
+        return path.read_text("utf-8")
+    except UnicodeDecodeError:
+        raise RuleFileError(path, "is not UTF-8") from None
+    except OSError as error:
+        raise RuleFileError(path, f"cannot be read: {error.strerror or error}") from None
+
+
 def _header(path: Path, text: str) -> dict[str, Any]:
+    if len(text) > _LONGEST_HEADER:
+        raise RuleFileError(path, f"the header is longer than {_LONGEST_HEADER:,} characters", 2)
     try:
         header = yaml.load(text, Loader=_LOADER)  # noqa: S506 - both are safe loaders
     except yaml.MarkedYAMLError as error:
@@ -191,7 +227,7 @@ def _header(path: Path, text: str) -> dict[str, Any]:
         raise RuleFileError(path, f"the header is not YAML: {error.problem}", line) from None
     if not isinstance(header, dict):
         raise RuleFileError(path, "the header is not a YAML mapping", 2)
-    if unknown := sorted(header.keys() - _KEYS):
+    if unknown := sorted(map(str, header.keys() - _KEYS)):
         raise RuleFileError(path, f"unknown header key {unknown[0]!r}; known are {', '.join(sorted(_KEYS))}", 2)
     return header
 
@@ -210,6 +246,13 @@ def _text(path: Path, header: dict[str, Any], key: str) -> str:
     return value.strip()
 
 
+def _list(path: Path, header: dict[str, Any], key: str) -> list[Any]:
+    values = header.get(key, [])
+    if not isinstance(values, list):
+        raise RuleFileError(path, f"{key} is {values!r}, not a list", 2)
+    return values
+
+
 def _word(path: Path, key: str, value: Any, words: type[_W]) -> _W:
     try:
         return words(value)
@@ -219,7 +262,11 @@ def _word(path: Path, key: str, value: Any, words: type[_W]) -> _W:
 
 
 def _event_type(path: Path, value: Any) -> str:
-    return value if value in CONTENTS else _word(path, "only_with", value, EventType).value
+    return (
+        str(value)
+        if isinstance(value, str) and value in CONTENTS
+        else _word(path, "only_with", value, EventType).value
+    )
 
 
 def _severity(path: Path, value: Any) -> tuple[SeverityCase, ...]:
@@ -234,13 +281,22 @@ def _severity(path: Path, value: Any) -> tuple[SeverityCase, ...]:
     )
     if len(cases) != len(value) or cases[-1].when is not None or any(c.when is None for c in cases[:-1]):
         raise RuleFileError(path, "every row of severity but the last has a `when`, and only the last has none", 2)
+    if wrong := [case.when for case in cases[:-1] if not isinstance(case.when, str)]:
+        raise RuleFileError(path, f"a `when` of severity is {wrong[0]!r}, not a condition in SQL", 2)
     return cases
 
 
+def _params(path: Path, values: Any) -> tuple[Param, ...]:
+    if not isinstance(values, dict):
+        raise RuleFileError(path, f"params is {values!r}, not a mapping of names to {{default, meaning}}", 2)
+    return tuple(_param(path, str(name), value) for name, value in values.items())
+
+
 def _param(path: Path, name: str, value: Any) -> Param:
-    if not isinstance(value, dict) or not isinstance(value.get("default"), int | float):
+    default = value.get("default") if isinstance(value, dict) else None
+    if not isinstance(default, int | float) or isinstance(default, bool) or not math.isfinite(default):
         raise RuleFileError(path, f"param {name} needs a numeric `default` and a `meaning`", 2)
-    return Param(name, float(value["default"]), str(value.get("meaning", "")))
+    return Param(name, float(default), str(value.get("meaning", "")))
 
 
 def _diagnosis(path: Path, header: dict[str, Any], select: str) -> Diagnosis | None:

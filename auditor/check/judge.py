@@ -2,93 +2,93 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Sequence
 from importlib import resources
-from itertools import groupby
-from operator import attrgetter
 from typing import NamedTuple
 
 import duckdb
 import pyarrow as pa
 
-from auditor.check.fingerprints import Seen, instance, pattern
+from auditor.check.baseline import Baseline
+from auditor.check.decisions import Suppression, decide
 from auditor.check.folding import Foldable, fold
 from auditor.check.header import Rule
 from auditor.database import replace_temp, scalar
 from auditor.model.judgement import Capability, Confidence, ExitCode, Severity
+
+FOLDED_OF = 1000
+"""Findings a rule that may fold, or others under them, the worst first; those beyond stand."""
 
 
 class _Row(NamedTuple):
     no: int
     rule: str
     run_id: str | None
-    workflow: str | None
     severity: str
     confidence: str
     place: int | None
-    role: str
-    record: str
-    name: str
-    shape: str
-    correlation_id: str | None
+    entities: list[str]
 
 
-def judge(con: duckdb.DuckDBPyConnection, rules: Sequence[Rule]) -> None:
-    """Name and fold the kept findings, then give every run its verdict."""
-    fetched = con.execute(
-        """
-        SELECT
-            finding_no, rule, finding.run_id, workflow, severity, confidence, place, role, record,
-            coalesce(d.run_id, '') || '/'
-                || coalesce(event_id, correlation_id, CASE record WHEN 'export' THEN source END, '')
-                || '/' || coalesce(event_type, entity),
-            coalesce(event_type, entity) || coalesce(':' || step_name, ''),
-            correlation_id
-        FROM finding
-        JOIN witness_detail AS d USING (finding_no)
-        LEFT JOIN run ON run.run_id = finding.run_id
-        ORDER BY finding_no, place_in_proof
-        """
-    ).fetchall()
-    groups = [list(group) for _, group in groupby(map(_Row._make, fetched), key=attrgetter("no"))]
-    roots = fold([_foldable(group) for group in groups], {rule.id: rule.implies for rule in rules})
-    replace_temp(con, "named", pa.table(_named(groups, roots)))
-    con.execute(
-        """
-        UPDATE finding
-        SET instance = named.instance, pattern = named.pattern, folded_under = named.folded_under
-        FROM named
-        WHERE named.finding_no = finding.finding_no
-        """
-    ).fetchall()
-    sql = resources.files(__package__).joinpath("verdict.sql").read_text("utf-8")
+def judge(
+    con: duckdb.DuckDBPyConnection,
+    rules: Sequence[Rule],
+    suppressions: Sequence[Suppression],
+    baseline: Baseline | None,
+    today: dt.date,
+) -> None:
+    """Name and fold the findings, say what counts of them, and give every run its verdict.
+
+    `today` (UTC) is the day on which suppressions hold or have expired.
+    """
+    con.execute(_sql("fingerprints")).fetchall()
+    _fold(con, rules)
+    decide(con, suppressions, baseline, today)
     names = ", ".join(f"'{capability.value}'" for capability in Capability)
-    con.execute(sql.replace("$capabilities", f"[{names}]")).fetchall()
+    con.execute(_sql("verdict").replace("$capabilities", f"[{names}]")).fetchall()
 
 
-def _foldable(group: Sequence[_Row]) -> Foldable:
-    first = group[0]
+def _fold(con: duckdb.DuckDBPyConnection, rules: Sequence[Rule]) -> None:
+    fetched = con.execute(
+        f"""
+        SELECT
+            finding_no, finding.rule, finding.run_id, severity, confidence, place,
+            coalesce(list(DISTINCT correlation_id) FILTER (WHERE correlation_id IS NOT NULL), [])
+        FROM (
+            SELECT * FROM finding
+            QUALIFY row_number() OVER (PARTITION BY rule ORDER BY finding_no) <= {FOLDED_OF}
+        ) AS finding
+        JOIN seen USING (finding_no)
+        GROUP BY ALL
+        ORDER BY finding_no
+        """
+    ).fetchall()
+    found = [_foldable(_Row._make(row)) for row in fetched]
+    roots = fold(found, {rule.id: rule.implies for rule in rules})
+    rows = pa.table(
+        {"finding_no": pa.array(list(roots), pa.int64()), "root": pa.array(roots.values(), pa.int64())}
+    )
+    replace_temp(con, "folding", rows)
+    con.execute(
+        "UPDATE finding SET folded_under = root FROM folding WHERE folding.finding_no = finding.finding_no"
+    ).fetchall()
+
+
+def _foldable(row: _Row) -> Foldable:
     return Foldable(
-        no=first.no,
-        rule=first.rule,
-        run_id=first.run_id,
-        severity=Severity(first.severity),
-        confidence=Confidence(first.confidence),
-        place=first.place or 0,
-        entities=frozenset(row.correlation_id for row in group if row.correlation_id is not None),
+        no=row.no,
+        rule=row.rule,
+        run_id=row.run_id,
+        severity=Severity(row.severity),
+        confidence=Confidence(row.confidence),
+        place=row.place or 0,
+        entities=frozenset(row.entities),
     )
 
 
-def _named(groups: Sequence[Sequence[_Row]], roots: dict[int, int]) -> dict[str, pa.Array]:
-    witnesses = [[Seen(row.role, row.shape, row.name) for row in group] for group in groups]
-    firsts = [group[0] for group in groups]
-    pairs = list(zip(firsts, witnesses, strict=True))
-    return {
-        "finding_no": pa.array([first.no for first in firsts], pa.int64()),
-        "instance": pa.array([instance(f.rule, f.run_id, seen) for f, seen in pairs], pa.string()),
-        "pattern": pa.array([pattern(f.rule, f.workflow, seen) for f, seen in pairs], pa.string()),
-        "folded_under": pa.array([roots.get(first.no) for first in firsts], pa.int64()),
-    }
+def _sql(name: str) -> str:
+    return resources.files(__package__).joinpath(f"{name}.sql").read_text("utf-8")
 
 
 def exit_code(
@@ -97,18 +97,23 @@ def exit_code(
     max_rejects: int = 0,
     require: Sequence[Capability] = (),
 ) -> tuple[ExitCode, str]:
-    """The exit code of an audit and the fact that decided it. `fail_on` None means that no finding fails."""
+    """The exit code of an audit and the fact that decided it. `fail_on` None means that no finding fails.
+
+    Of the findings only new ones count; what could not be judged counts whatever was decided about findings.
+    """
+    decided = _count(con, "finding WHERE state IN ('known', 'suppressed')")
     if fail_on is not None:
         at_or_above = [severity.value for severity in Severity if severity.rank >= fail_on.rank]
         found = int(
             scalar(
                 con,
-                "SELECT count(*) FROM finding WHERE folded_under IS NULL AND list_contains(?, severity)",
+                "SELECT count(*) FROM finding WHERE state = 'new' AND list_contains(?, severity)",
                 at_or_above,
             )
         )
         if found:
-            return ExitCode.FOUND, f"{found} {_plural(found, 'finding')} at or above {fail_on}"
+            new = "new " if decided else ""
+            return ExitCode.FOUND, f"{found} {new}{_plural(found, 'finding')} at or above {fail_on}"
     doubts = [
         (_count(con, "input WHERE problem IS NOT NULL"), "input", "could not be read"),
         (_count(con, "rule WHERE outcome = 'failed'"), "rule", "failed"),
@@ -127,7 +132,8 @@ def exit_code(
             return ExitCode.CANNOT_TELL, f"--require {capability}: not every run has it"
     if fail_on is None:
         return ExitCode.CLEAN, "every run was judged; with --fail-on never no finding counts"
-    return ExitCode.CLEAN, f"every run was judged, and no finding is at or above {fail_on}"
+    new = "new " if decided else ""
+    return ExitCode.CLEAN, f"every run was judged, and no {new}finding is at or above {fail_on}"
 
 
 def _count(con: duckdb.DuckDBPyConnection, rows: str) -> int:

@@ -2,26 +2,26 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import os
 import sys
-from difflib import get_close_matches
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
+from auditor.cli.auditing import Asked, audits
 from auditor.errors import UsageError
-from auditor.ingest import FIELDS, INPUT_FORMATS, field_of
 from auditor.model.judgement import Capability, Severity
-from auditor.report import text
-from auditor.report.formats import FORMATS
-from auditor.result import Audit, audit
+from auditor.report import text, why
+from auditor.report.formats import FORMATS, renderer
+from auditor.result import Audit
 
-_NEVER = "never"
+if TYPE_CHECKING:
+    from auditor.alerts import Target
 
-
-def _names(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> list[str]:
-    return [name.strip() for value in values for name in value.split(",") if name.strip()]
+NEVER = "never"
 
 
 def _targets(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> list[tuple[str, Path]]:
@@ -34,31 +34,9 @@ def _targets(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> 
     return targets
 
 
-def _fields(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> dict[str, str]:
-    fields = {}
-    for value in values:
-        column, equals, name = value.rpartition("=")
-        known = field_of(name)
-        if not equals or not column or known is None:
-            near = ", ".join(get_close_matches(name, FIELDS, 3, 0.5)) or ", ".join(FIELDS[:6])
-            raise click.BadParameter(f"{value!r} is not COLUMN=FIELD; is FIELD one of {near}?")
-        fields[column] = known
-    return fields
-
-
-def _moment(_: click.Context, __: click.Parameter, value: str | None) -> dt.datetime | None:
-    if value is None:
-        return None
-    try:
-        moment = dt.datetime.fromisoformat(value)
-    except ValueError:
-        raise click.BadParameter(f"{value!r} is not an ISO 8601 time such as 2026-11-22T21:00:00Z") from None
-    return moment if moment.tzinfo is not None else moment.replace(tzinfo=dt.UTC)
-
-
 @click.command(short_help="Audit event logs and print what is wrong with them.")
-@click.argument("paths", nargs=-1, required=True, metavar="PATH...")
-@click.option("--format", "format_", type=click.Choice(list(FORMATS)), default="text", help="Report on stdout.")
+@audits
+@click.option("--format", "format_", type=click.Choice(FORMATS), default="text", help="Report on stdout.")
 @click.option(
     "--report",
     "reports",
@@ -70,53 +48,21 @@ def _moment(_: click.Context, __: click.Parameter, value: str | None) -> dt.date
 @click.option("--save", metavar="FILE", help="Keep the audit as one DuckDB file.")
 @click.option(
     "--fail-on",
-    type=click.Choice([*(severity.value for severity in Severity), _NEVER]),
-    default=Severity.ERROR.value,
-    show_default=True,
-    help="Lowest severity that makes the exit code 1.",
+    type=click.Choice([*(severity.value for severity in Severity), NEVER]),
+    help="Lowest severity of a new finding that makes the exit code 1.  [default: error]",
 )
 @click.option(
-    "--now",
-    callback=_moment,
-    metavar="TIME",
-    help="Reference time for everything overdue (ISO 8601, UTC without a zone); by default taken from the log.",
+    "--baseline",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Findings in it are known and do not fail; `auditor baseline write` makes it.",
 )
-@click.option(
-    "--map",
-    "fields",
-    multiple=True,
-    callback=_fields,
-    metavar="COLUMN=FIELD",
-    help="Which column (or dotted path) of a foreign log holds which field; may be repeated.",
-)
-@click.option(
-    "--input-format",
-    type=click.Choice(list(INPUT_FORMATS)),
-    help="Read files as this, whatever they look like.",
-)
-@click.option("--keep-payloads", is_flag=True, help="Store payloads in the audit; they are dropped by default.")
-@click.option("--memory-limit", metavar="SIZE", help="Memory for the database, such as 2GB; the rest is spilled.")
-@click.option(
-    "--select",
-    multiple=True,
-    callback=_names,
-    metavar="RULE",
-    help="Check only these rules or groups; may be repeated or comma-separated.",
-)
-@click.option(
-    "--ignore",
-    multiple=True,
-    callback=_names,
-    metavar="RULE",
-    help="Leave out these rules or groups; may be repeated or comma-separated.",
-)
+@click.option("--no-baseline", is_flag=True, help="Compare with no baseline: every finding is new.")
 @click.option(
     "--max-rejects",
     type=click.IntRange(min=0),
-    default=0,
-    show_default=True,
     metavar="N",
-    help="Unreadable rows to tolerate before the exit code is 3.",
+    help="Unreadable rows to tolerate before the exit code is 3.  [default: 0]",
 )
 @click.option(
     "--require",
@@ -125,21 +71,47 @@ def _moment(_: click.Context, __: click.Parameter, value: str | None) -> dt.date
     type=click.Choice([capability.value for capability in Capability if capability is not Capability.REPLAY]),
     help="Exit with 3 unless every run has this capability; may be repeated.",
 )
+@click.option("--keep-payloads", is_flag=True, help="Store payloads in the audit; they are dropped by default.")
+@click.option(
+    "--why",
+    "fingerprint",
+    metavar="FINGERPRINT",
+    help="Instead of a report say of one finding why it counts, or why not; the first 8 characters do.",
+)
+@click.option(
+    "--notify",
+    multiple=True,
+    metavar="KIND=URL",
+    help="Send new findings to webhook=URL or slack=URL (URL may be env:NAME); may be repeated.",
+)
+@click.option(
+    "--notify-host",
+    "hosts",
+    multiple=True,
+    metavar="HOST",
+    help="A host that alerts may be sent to; may be repeated.",
+)
+@click.option(
+    "--color",
+    type=click.Choice(["auto", "always", "never"]),
+    default="auto",
+    help="Colour in the text report; auto respects NO_COLOR and FORCE_COLOR.",
+)
 def check(
-    paths: tuple[str, ...],
+    asked: Asked,
     format_: str,
     reports: list[tuple[str, Path]],
     save: str | None,
-    fail_on: str,
-    now: dt.datetime | None,
-    select: list[str],
-    ignore: list[str],
-    max_rejects: int,
+    fail_on: str | None,
+    baseline: Path | None,
+    no_baseline: bool,
+    max_rejects: int | None,
     require: tuple[str, ...],
-    fields: dict[str, str],
-    input_format: str | None,
     keep_payloads: bool,
-    memory_limit: str | None,
+    fingerprint: str | None,
+    notify: tuple[str, ...],
+    hosts: tuple[str, ...],
+    color: str,
 ) -> int:
     """Audit the event logs at PATH: files, folders, archives, `-` for stdin, or the URL of a PostgreSQL server.
 
@@ -149,43 +121,78 @@ def check(
 
     \b
     Exit codes:
-      0  judged, and nothing at or above --fail-on
-      1  a finding at or above --fail-on
-      2  misuse or an internal error
+      0  judged, and no new finding at or above --fail-on
+      1  a new finding at or above --fail-on
+      2  misuse, an internal error, or an alert that could not be sent
       3  something could not be judged or read
     """
+    if baseline is not None and no_baseline:
+        raise UsageError("--baseline and --no-baseline exclude each other")
     for _, path in reports:
         if not path.parent.is_dir():
             raise UsageError(f"{path.parent}: there is no such folder to write a report in")
-    with audit(
-        *paths,
-        save=save,
-        now=now,
-        select=select,
-        ignore=ignore,
-        fail_on=None if fail_on == _NEVER else fail_on,
-        max_rejects=max_rejects,
-        require=require,
-        fields=fields,
-        input_format=input_format,
-        keep_payloads=keep_payloads,
-        memory_limit=memory_limit,
-    ) as result:
+    receivers = _receivers(notify, [*hosts, *asked.config.notify_hosts])
+    config = asked.config
+    if baseline is not None or no_baseline:
+        config = replace(config, baseline=baseline)
+    if fail_on is not None:
+        config = replace(config, fail_on=None if fail_on == NEVER else Severity(fail_on))
+    if max_rejects is not None:
+        config = replace(config, max_rejects=max_rejects)
+    if require:
+        config = replace(config, require=tuple(Capability(name) for name in require))
+    with asked.under(config).audit(save, keep_payloads=keep_payloads) as result:
         for name, path in reports:
-            _write(path, FORMATS[name](result))
-        click.echo(_on_stdout(result, format_), nl=False)
+            _write(path, renderer(name)(result))
+        click.echo(_on_stdout(result, format_, color, fingerprint), nl=False)
+        if "github" in {format_, *(name for name, _ in reports)}:
+            _summarise(result)
+        if receivers:
+            _send(result, receivers)
         return int(result.exit_code)
 
 
 def _write(path: Path, report: str) -> None:
     try:
-        path.write_text(report, "utf-8")
+        path.write_bytes(report.encode())
     except OSError as error:
         raise UsageError(f"{path}: the report cannot be written: {error.strerror or error}") from None
 
 
-def _on_stdout(result: Audit, format_: str) -> str:
-    if format_ != "text":
-        return FORMATS[format_](result)
-    colour = sys.stdout.isatty() and "NO_COLOR" not in os.environ
-    return text.render(result, colour=colour)
+def _on_stdout(result: Audit, format_: str, color: str, fingerprint: str | None) -> str:
+    if fingerprint is not None:
+        return why.render(result, fingerprint)
+    return text.render(result, colour=_coloured(color)) if format_ == "text" else renderer(format_)(result)
+
+
+def _coloured(color: str) -> bool:
+    if color != "auto":
+        return color == "always"
+    forced = any(os.environ.get(name) not in (None, "", "0") for name in ("FORCE_COLOR", "CLICOLOR_FORCE"))
+    return "NO_COLOR" not in os.environ and (forced or sys.stdout.isatty())
+
+
+def _summarise(result: Audit) -> None:
+    """Add to the summary of a step of GitHub Actions, where there is one."""
+    from auditor.report import github  # noqa: PLC0415 - only where it is asked for
+
+    if path := os.environ.get("GITHUB_STEP_SUMMARY"):
+        try:
+            with Path(path).open("a", encoding="utf-8", newline="") as file:
+                file.write(github.summary(result))
+        except OSError as error:
+            raise UsageError(f"$GITHUB_STEP_SUMMARY: {path}: {error.strerror or error}") from None
+
+
+def _receivers(notify: Sequence[str], hosts: Sequence[str]) -> list[Target]:
+    if not notify:
+        return []
+    from auditor import alerts  # noqa: PLC0415 - what sends is slow to import
+
+    return list(alerts.targets(notify, hosts, os.environ))
+
+
+def _send(result: Audit, receivers: Sequence[Target]) -> None:
+    from auditor import alerts  # noqa: PLC0415 - what sends is slow to import
+
+    alerts.notify(result, receivers)

@@ -2,23 +2,31 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import click
 
-from auditor.check.catalogue import find, load
+from auditor.check.catalogue import find
+from auditor.cli.completion import complete_rules
+from auditor.cli.rule_options import known, rule_folders
+from auditor.report.words import plain
 
 
 @click.command(short_help="Explain one rule.")
-@click.argument("rule")
-def explain(rule: str) -> None:
+@click.argument("rule", shell_complete=complete_rules)
+@rule_folders
+def explain(rule: str, folders: tuple[Path, ...]) -> None:
     """Say what RULE means, why it happens, what to do, and when it is wrong."""
-    found = find(load(), rule)
-    click.echo(f"{found.id}: {found.title}\n")
+    found = find(known(folders), rule)
+    click.echo(f"{found.id}: {plain(found.title)}\n")
     for case in found.severity:
-        condition = f" when {case.when}" if case.when else (" otherwise" if len(found.severity) > 1 else "")
+        condition = f" when {plain(case.when)}" if case.when else (" otherwise" if len(found.severity) > 1 else "")
         click.echo(f"severity    {case.severity}{condition}")
     click.echo(f"confidence  {found.confidence}")
     if found.needs:
         click.echo(f"needs       {', '.join(found.needs)}")
     for param in found.params:
-        click.echo(f"parameter   {param.name} = {param.default:g} ({param.meaning})")
-    click.echo(f"\n{found.document}")
+        click.echo(f"parameter   {plain(param.name)} = {param.default:g} ({plain(param.meaning)})")
+    click.echo()
+    for line in found.document.splitlines():
+        click.echo(plain(line))

@@ -1,36 +1,69 @@
-"""`auditor rules`: the catalogue."""
+"""`auditor rules`: the catalogue, and what it takes to write rules of your own."""
 
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import click
 
-from auditor.check.catalogue import load
 from auditor.check.header import Rule
-from auditor.errors import UsageError
+from auditor.cli.rule_options import known, rule_folders
+from auditor.cli.rules_new import new
+from auditor.cli.rules_test import test
+from auditor.report.words import plain
 from auditor.result import audit
 
+_FORMAT = click.option(
+    "--format", "format_", type=click.Choice(["text", "json"]), default="text", help="Output format."
+)
 
-@click.command(short_help="List the rules.")
-@click.argument("paths", nargs=-1, metavar="[PATH...]")
-@click.option("--format", "format_", type=click.Choice(["text", "json"]), default="text", help="Output format.")
-@click.option("--coverage", is_flag=True, help="Audit each PATH on its own, and say which rules it exercised.")
-def rules(paths: tuple[str, ...], format_: str, coverage: bool) -> None:
-    """List every rule: what it finds, how bad that is, and what a log must record for it.
 
-    With --coverage, say for each log at PATH which rules found something in it, which held on it, and which it
-    cannot show at all; and which rules no PATH exercised.
+class _ListFirst(click.Group):
+    """`auditor rules` alone, or with options alone, means `auditor rules list`."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        if not args or (args[0].startswith("-") and args[0] not in ctx.help_option_names):
+            args = ["list", *args]
+        return super().parse_args(ctx, args)
+
+
+@click.group(cls=_ListFirst, short_help="List the rules; write and test your own.")
+def rules() -> None:
+    """List the rules, say which logs exercise them, write and test rules of your own.
+
+    Without a command: list.
     """
-    if coverage != bool(paths):
-        raise UsageError("--coverage and the logs to audit go together: auditor rules --coverage PATH...")
-    if coverage:
-        _show_coverage({path: _outcomes(path) for path in paths}, format_)
-    elif format_ == "json":
-        click.echo(json.dumps([_described(rule) for rule in load().values()], indent=2, ensure_ascii=False))
+
+
+rules.add_command(new)
+rules.add_command(test)
+
+
+@rules.command("list", short_help="List the rules.")
+@_FORMAT
+@rule_folders
+def list_(format_: str, folders: tuple[Path, ...]) -> None:
+    """List every rule: what it finds, how bad that is, and what a log must record for it."""
+    catalogue = known(folders)
+    if format_ == "json":
+        click.echo(json.dumps([_described(rule) for rule in catalogue.values()], indent=2, ensure_ascii=False))
     else:
-        _list(load())
+        _list(catalogue)
+
+
+@rules.command(short_help="Say which logs exercise which rules.")
+@click.argument("paths", nargs=-1, required=True, metavar="PATH...")
+@_FORMAT
+@rule_folders
+def coverage(paths: tuple[str, ...], format_: str, folders: tuple[Path, ...]) -> None:
+    """Audit each PATH on its own, and say which rules it exercised.
+
+    For each log: which rules found something in it, which held on it, and which it cannot show at all; and which
+    rules no PATH exercised.
+    """
+    _show_coverage({path: _outcomes(path, folders) for path in paths}, format_)
 
 
 def _list(catalogue: dict[str, Rule]) -> None:
@@ -38,15 +71,15 @@ def _list(catalogue: dict[str, Rule]) -> None:
     for rule in sorted(catalogue.values(), key=lambda rule: (rule.group, rule.id)):
         if rule.group != group:
             group = rule.group
-            click.echo(f"{group}")
+            click.echo(plain(group))
         needs = f"  needs {', '.join(rule.needs)}" if rule.needs else ""
         click.echo(f"  {rule.id:<30} {'/'.join(_severities(rule)):<19} {rule.confidence}{needs}")
-        click.echo(f"      {rule.title}")
+        click.echo(f"      {plain(rule.title)}")
 
 
-def _outcomes(path: str) -> dict[str, dict[str, Any]]:
+def _outcomes(path: str, folders: tuple[Path, ...]) -> dict[str, dict[str, Any]]:
     """What became of every rule on one log."""
-    with audit(path, fail_on=None) as result:
+    with audit(path, rules=folders, fail_on=None) as result:
         return {
             rule["id"]: {key: rule[key] for key in ("outcome", "findings", "evaluated_runs", "skipped_runs")}
             for rule in result.report["rules"]
@@ -90,6 +123,7 @@ def _described(rule: Rule) -> dict[str, object]:
     return {
         "id": rule.id,
         "group": rule.group,
+        "origin": rule.origin,
         "title": rule.title,
         "severity": _severities(rule),
         "confidence": rule.confidence.value,

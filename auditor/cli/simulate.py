@@ -109,6 +109,9 @@ def simulate(
         _print(text.listing() if explain is None else text.explained(explain))
         return int(ExitCode.CLEAN)
     if is_matrix:
+        given = {"scenario": scenarios, "fence": fence, "runs": runs, "size": size, "out": out, "script": script}
+        if unused := [f"--{name}" for name, value in given.items() if value]:
+            raise UsageError(f"--matrix takes --fault, --seed and --seeds; not {', '.join(unused)}")
         return _matrix(None if fault is None else [fault], seeds or SEEDS, seed)
     broken = fault or Fault
     chosen = list(scenarios) or [SCENARIOS[name] for name in (broken.scenarios if fault else SCENARIOS)]

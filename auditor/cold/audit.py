@@ -10,6 +10,7 @@ from typing import Any
 
 from auditor.cold.history import named
 from auditor.cold.tables import decide, replay_runs
+from auditor.config import Config
 from auditor.errors import UsageError
 from auditor.pipeline import Evidence, Options, run_audit
 from auditor.result import Audit, made
@@ -37,7 +38,7 @@ def replay_logs(
         run_audit(
             [str(path) for path in paths],
             target,
-            select=RULES,
+            Config(select=tuple(RULES)),
             options=Options(keep_payloads=True),
             evidence=evidence(workflows),
         )

@@ -57,6 +57,12 @@ class Packer:
         for record in list(self._packs):
             self._unpack(record)
 
+    def abandon(self) -> None:
+        """Close what was gathered and will not be loaded."""
+        for pack in self._packs.values():
+            pack.out.close()
+        self._packs.clear()
+
     def _unpack(self, record: str) -> None:
         pack = self._packs.pop(record)
         pack.out.close()

@@ -7,6 +7,7 @@ files, a table by its columns, everything else by its first bytes.
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import sys
 from collections.abc import Callable
@@ -50,16 +51,25 @@ KNOWN = (
 _PROMISES = (".ndjson", ".jsonl", ".parquet", ".sqlite", ".csv", ".json", ".db")
 """Names that promise a log: a file so called that is none is a reject, not a bystander."""
 
+_OURS = re.compile(rb'\s*\{\s*("record":\s*"report",\s*)?"schema":\s*"auditor\.(alert|baseline|report)/')
+"""What we write about logs, and what often lies beside them, begins so."""
+
 
 class Reader:
     """Reads inputs, one after the other, into the tables behind `con`.
 
     `scratch` is a private folder for the files between a format and DuckDB; it may hold payloads, so whoever
-    makes it removes it.
+    makes it removes it. Use it in a `with` block: files are open until `finish`.
     """
 
     def __init__(self, con: duckdb.DuckDBPyConnection, scratch: Path, options: Options | None = None) -> None:
         self._ledger = Ledger(con, scratch, options or Options())
+
+    def __enter__(self) -> Reader:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._ledger.packer.abandon()
 
     def read(self, path: str) -> None:
         """Read one input: a path, `-` for stdin, or the URL of a PostgreSQL server.
@@ -91,7 +101,11 @@ class Reader:
         return path
 
     def _files(self, path: Path, intake: Intake) -> None:
-        if not path.exists():
+        try:
+            exists = path.exists()
+        except OSError as error:
+            raise UsageError(f"{path}: cannot be a file or folder: {error.strerror or error}") from None
+        if not exists:
             raise UsageError(f"{path}: there is no such file or folder")
         folder = path.is_dir()
         for member in members(path):
@@ -145,6 +159,8 @@ def _reader_of(start: bytes, options: Options) -> Callable[[Member, Intake], Non
         return sqlite_world.read
     if start.startswith(sqlite_world.WAL_MAGIC):
         return sqlite_world.pass_over_wal
+    if _OURS.match(start):
+        return _skip
     line = auditor_log.first_line(start)
     columns = sdk_tables.columns_of(line)
     if table := sdk_tables.table_of(columns):

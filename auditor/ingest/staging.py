@@ -120,6 +120,8 @@ def _stage(con: duckdb.DuckDBPyConnection, batch: Batch, keep_payloads: bool) ->
     try:
         sql = statement("stage.sql").replace("{keep_payloads}", str(keep_payloads).upper())
         con.execute(sql, {"path": str(batch.path), "record": batch.record})
+    except duckdb.OutOfMemoryException:  # says nothing about the rows
+        raise
     except REFUSED:
         return -1
     return int(scalar(con, "SELECT count(*) FROM staged"))

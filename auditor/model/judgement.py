@@ -51,6 +51,27 @@ class Outcome(StrEnum):
     FAILED = "failed"
 
 
+class FindingState(StrEnum):
+    """What counts of a finding. Only new ones can change an exit code; none of this changes a verdict.
+
+    folded: it is a consequence of another finding. suppressed: somebody decided to live with it, for a reason.
+    known: it is in the baseline. new: none of these; without a baseline everything that stands is new.
+    """
+
+    NEW = "new"
+    KNOWN = "known"
+    SUPPRESSED = "suppressed"
+    FOLDED = "folded"
+
+
+class SuppressionState(StrEnum):
+    """What became of a suppression: it matched findings, it matched none, or its last day is over."""
+
+    USED = "used"
+    UNUSED = "unused"
+    EXPIRED = "expired"
+
+
 class ReplayOutcome(StrEnum):
     """What became of a run when its code was replayed on its log, without the event that ends it.
 

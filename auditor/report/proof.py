@@ -47,6 +47,17 @@ def proof(report: dict[str, Any], logs: Logs, finding: dict[str, Any]) -> Iterat
         yield from wrapped(f"in {plain(_export(finding['witness'][0]))}", "      ", "         ")
     yield from wrapped(finding["because"], "  ")
     yield ""
+    yield from log_around(logs, finding)
+    yield from _places(finding["witness"])
+    folded = [f["rule"] for f in report["findings"] if f["folded_under"] == finding["fingerprint"]["instance"]]
+    if folded:
+        yield from wrapped(f"explains {many(len(folded), 'more finding')}: {tally(folded)}", "    ")
+    yield f"    instance {finding['fingerprint']['instance']}"
+    yield f"    pattern  {finding['fingerprint']['pattern']}"
+
+
+def log_around(logs: Logs, finding: dict[str, Any]) -> Iterator[str]:
+    """The log around the witnesses of a finding, run by run, and those of them that are no events."""
     witnesses: dict[str, dict[int, str]] = {}
     for witness in finding["witness"]:
         if witness["position"] is not None:
@@ -58,10 +69,6 @@ def proof(report: dict[str, Any], logs: Logs, finding: dict[str, Any]) -> Iterat
     for witness in finding["witness"]:
         if witness["position"] is None:
             yield f"  > {witness['record']} of {plain(witness['entity'])}: {witness['role']}"
-    yield from _places(finding["witness"])
-    folded = [f["rule"] for f in report["findings"] if f["folded_under"] == finding["fingerprint"]["instance"]]
-    if folded:
-        yield from wrapped(f"explains {many(len(folded), 'more finding')}: {tally(folded)}", "    ")
 
 
 def _export(witness: dict[str, Any]) -> str:

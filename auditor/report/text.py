@@ -9,9 +9,10 @@ from typing import Any
 
 import click
 
-from auditor.model.judgement import Severity, Verdict
+from auditor.model.judgement import FindingState, Severity, Verdict
+from auditor.report.decided import decided
 from auditor.report.proof import Logs, proof
-from auditor.report.words import WIDTH, grouped, many, plain, short, wrapped
+from auditor.report.words import MEANING, WIDTH, grouped, many, plain, short, wrapped
 from auditor.result import Audit
 
 SHOWN_EACH = 2
@@ -20,12 +21,6 @@ SHOWN_CAUSE = 4
 """Findings of one cause shown with their log."""
 SHOWN_RUNS = 20
 
-_MEANING = {
-    Verdict.CORRUPT: "an error is proven: do not trust or replay this history",
-    Verdict.CANNOT_TELL: "the log does not hold enough to judge",
-    Verdict.SUSPECT: "something is odd, nothing is proven",
-    Verdict.SOUND: "no rule that could be evaluated found anything against it",
-}
 _LEGEND = (
     "How to read a proof: #7 is the 7th event of its run; > marks the events that prove the finding; step#3 is "
     "the step that drew the run's id number 3 (counted from 0); [#5] means that the write was sent on condition "
@@ -52,6 +47,7 @@ def render(audit: Audit, *, colour: bool = False) -> str:
         _causes(report, paint),
         _findings(audit, paint),
         _notes(report, paint),
+        decided(audit),
         _runs(report, paint),
         _coverage(report),
         _not_evaluated(report),
@@ -81,18 +77,27 @@ def _head(report: dict[str, Any], paint: _Paint) -> Iterator[str]:
     for verdict, number in counts["verdicts"].items():
         if number or verdict in (Verdict.CORRUPT, Verdict.SOUND):
             word = verdict.replace("_", " ")
-            yield f"{number:>7}  {paint(f'{word:<11}', verdict)}  {_MEANING[Verdict(verdict)]}"
+            yield f"{number:>7}  {paint(f'{word:<11}', verdict)}  {MEANING[Verdict(verdict)]}"
     for row in report["inputs"]:
         if row["problem"]:
             yield from wrapped(f"! {plain(row['path'])} {plain(row['problem'])}", "", "  ")
-    if counts["findings"]["error"] + counts["findings"]["warning"]:
+    states = counts["states"]
+    if states["known"] or states["suppressed"]:
+        yield ""
+        yield f"findings: {', '.join(f'{number:,} {state}' for state, number in states.items())}"
+    if counts["new"]["error"] + counts["new"]["warning"]:
         yield ""
         yield from wrapped(_LEGEND, "")
 
 
 def _causes(report: dict[str, Any], paint: _Paint) -> Iterator[str]:
     """What several runs have in common; what happened in one run is below, with its proof."""
-    shared = [cause for cause in report["causes"] if cause["runs"] > 1 and cause["severity"] != Severity.INFO]
+    news = {finding["fingerprint"]["pattern"] for finding in _new(report)}
+    shared = [
+        cause
+        for cause in report["causes"]
+        if cause["runs"] > 1 and cause["severity"] != Severity.INFO and not news.isdisjoint(cause["patterns"])
+    ]
     if not shared:
         return
     yield "-" * WIDTH
@@ -115,13 +120,13 @@ def _causes(report: dict[str, Any], paint: _Paint) -> Iterator[str]:
 
 
 def _findings(audit: Audit, paint: _Paint) -> Iterator[str]:
-    """Errors and warnings by rule, the rule that explains most first, each with the log around its witness."""
+    """New errors and warnings by rule, the rule that explains most first, each with the log around its witness."""
     causes = audit.report["causes"]
     cause_of = {pattern: no for no, cause in enumerate(causes) for pattern in cause["patterns"]}
     standing = [
         finding | {"cause": cause_of[finding["fingerprint"]["pattern"]]}
-        for finding in audit.report["findings"]
-        if finding["folded_under"] is None and finding["severity"] != Severity.INFO
+        for finding in _new(audit.report)
+        if finding["severity"] != Severity.INFO
     ]
     titles = {rule["id"]: rule["title"] for rule in audit.report["rules"]}
     alikes = (alike for _, alike in grouped(standing, "severity", "rule", "cause"))
@@ -131,7 +136,7 @@ def _findings(audit: Audit, paint: _Paint) -> Iterator[str]:
         yield f"{paint(severity.upper(), severity)}  {rule}  ({group[0]['confidence']})"
         yield from wrapped(titles[rule], "  ")
         runs = len({finding["run_id"] for finding in group if finding["run_id"]})
-        yield f"  {many(len(group), 'finding')} in {many(runs, 'run')}"
+        yield f"  {many(len(group), 'finding')} in {many(runs, 'run')}{_uncounted(audit.report, rule)}"
         for _, alike in grouped(group, "cause"):
             examples = _examples(alike)
             for finding in examples:
@@ -140,6 +145,13 @@ def _findings(audit: Audit, paint: _Paint) -> Iterator[str]:
             if len(alike) > len(examples):
                 yield ""
                 yield f"  ... and {len(alike) - len(examples)} more of the same cause"
+
+
+def _uncounted(report: dict[str, Any], rule: str) -> str:
+    """Of a rule only so many findings keep their witnesses."""
+    (found,) = (row["findings"] for row in report["rules"] if row["id"] == rule)
+    more = found - sum(finding["rule"] == rule for finding in report["findings"])
+    return f"; {more:,} more are only counted" if more else ""
 
 
 def _examples(alike: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -168,7 +180,7 @@ def _by_weight(report: dict[str, Any], findings: Sequence[dict[str, Any]]) -> li
 
 def _notes(report: dict[str, Any], paint: _Paint) -> Iterator[str]:
     """Findings of severity info: a line a rule."""
-    notes = [f for f in report["findings"] if f["folded_under"] is None and f["severity"] == Severity.INFO]
+    notes = [finding for finding in _new(report) if finding["severity"] == Severity.INFO]
     if not notes:
         return
     yield "-" * WIDTH
@@ -262,7 +274,10 @@ def _inputs(report: dict[str, Any]) -> Iterator[str]:
 def _foot(report: dict[str, Any]) -> Iterator[str]:
     yield "-" * WIDTH
     yield from wrapped(f"exit code {report['exit_code']}: {report['exit_because']}", "")
-    shown = [f for f in report["findings"] if f["folded_under"] is None]
-    if shown:
-        (_, rule), _ = _by_weight(report, shown)[0]
+    if new := _new(report):
+        (_, rule), _ = _by_weight(report, new)[0]
         yield f"auditor explain {rule}: what it means, what to do"
+
+
+def _new(report: dict[str, Any]) -> list[dict[str, Any]]:
+    return [finding for finding in report["findings"] if finding["state"] == FindingState.NEW]

@@ -5,16 +5,41 @@ Everything that comes from a log is untrusted: control characters are replaced b
 
 from __future__ import annotations
 
+import re
 import textwrap
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
+from auditor.model.judgement import Verdict
+
 WIDTH = 80
+
+_ANYWHERE = re.compile(r"##(?=\[|vso\[)")
+_AT_THE_START = re.compile(r"^(\s*)::")
+
+MEANING = {
+    Verdict.CORRUPT: "an error is proven: do not trust or replay this history",
+    Verdict.CANNOT_TELL: "the log does not hold enough to judge",
+    Verdict.SUSPECT: "something is odd, nothing is proven",
+    Verdict.SOUND: "no rule that could be evaluated found anything against it",
+}
+"""What a verdict says of a run."""
 
 
 def plain(text: Any) -> str:
-    """A string from a log, safe for a terminal: control characters and line breaks become a visible mark."""
-    return "".join(c if c.isprintable() else "\ufffd" for c in str(text))
+    """A string from a log, safe for a terminal and for the log of a CI job.
+
+    Control characters and line breaks become a visible mark; `##[` begins a command to the runner anywhere.
+    """
+    shown = str(text)
+    if not shown.isprintable():
+        shown = "".join(c if c.isprintable() else "\ufffd" for c in shown)
+    return _ANYWHERE.sub("##\ufffd", shown)
+
+
+def quiet(line: str) -> str:
+    """A line that is no command to the runner of a CI job, as one that begins with `::` is to that of GitHub."""
+    return _AT_THE_START.sub(r"\1: :", line)
 
 
 def short(workflow: str | None) -> str:
@@ -40,7 +65,7 @@ def wrapped(text: str, indent: str, hanging: str | None = None) -> list[str]:
         break_on_hyphens=False,
         break_long_words=False,
     )
-    return lines or [""]
+    return [quiet(line) for line in lines] or [""]
 
 
 def tally(names: Iterable[str]) -> str:
@@ -51,6 +76,6 @@ def tally(names: Iterable[str]) -> str:
     return ", ".join(f"{name} x{number}" if number > 1 else name for name, number in counts.items())
 
 
-def many(number: int, noun: str) -> str:
-    """A number of things."""
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+def many(number: int, noun: str, plural: str | None = None) -> str:
+    """A number of things; `plural` where an `s` does not make it."""
+    return f"{number:,} {noun if number == 1 else plural or noun + 's'}"

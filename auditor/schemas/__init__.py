@@ -9,6 +9,7 @@ NAMES = {
     "report": "report.schema.json",
     "config": "config.schema.json",
     "baseline": "baseline.schema.json",
+    "alert": "alert.schema.json",
     "audit": "audit.sql",
     "world": "world.sql",
 }

@@ -236,6 +236,10 @@ CREATE TABLE rule (
     rule VARCHAR PRIMARY KEY,
     version VARCHAR NOT NULL,       -- digest of the SELECT and the parts of the header that change findings
     title VARCHAR NOT NULL,
+    origin VARCHAR,                 -- the folder of a custom rule, as the user named it; null: it came with auditor
+    rule_group VARCHAR NOT NULL,    -- the folder of its file
+    rule_severity VARCHAR NOT NULL, -- the worst that it can give
+    rule_confidence VARCHAR NOT NULL,
     about VARCHAR NOT NULL,         -- log | runtime: only findings about the log change its verdict
     outcome VARCHAR NOT NULL,       -- held | found | not_evaluated | failed
     reason VARCHAR,                 -- why it failed, or why runs were skipped
@@ -254,9 +258,12 @@ CREATE TABLE finding (
     confidence VARCHAR NOT NULL,
     because VARCHAR NOT NULL,
     place BIGINT,                   -- greatest position in its witness
-    instance VARCHAR,               -- fingerprint of this occurrence; null beyond the kept 1,000 a rule
+    instance VARCHAR,               -- fingerprint of this occurrence
     pattern VARCHAR,                -- fingerprint of this bug
     folded_under BIGINT,            -- finding_no of its root
+    state VARCHAR NOT NULL DEFAULT 'new', -- new | known | suppressed | folded; only new ones count for the exit code
+    kept BOOLEAN NOT NULL DEFAULT TRUE, -- its witnesses are kept: those of 1,000 findings a rule
+    suppression_no INTEGER,         -- what suppresses it
     cause_no BIGINT                 -- its cause; of a folded one, the cause of its root
 );
 
@@ -286,6 +293,30 @@ CREATE TABLE witness (
     role VARCHAR NOT NULL,
     record VARCHAR NOT NULL,        -- event | refusal | entity | export
     no BIGINT NOT NULL              -- event_no, refusal_no, entity_no, or source_id for export
+);
+
+-- What was decided about findings, as configuration and baseline say it.
+CREATE TABLE suppression (
+    suppression_no INTEGER PRIMARY KEY, -- its place in the configuration, from 0
+    rule VARCHAR NOT NULL,
+    reason VARCHAR NOT NULL,
+    run VARCHAR,                    -- what a finding must have; null: anything
+    workflow VARCHAR,               -- a glob
+    event VARCHAR,
+    instance VARCHAR,
+    pattern VARCHAR,
+    expires DATE,                   -- its last day; null: it does not expire
+    decided_by VARCHAR,
+    state VARCHAR NOT NULL,         -- used | unused | expired
+    findings BIGINT NOT NULL        -- that it suppresses
+);
+CREATE TABLE baseline (
+    fingerprint VARCHAR PRIMARY KEY,
+    rule VARCHAR NOT NULL,
+    ceiling BIGINT NOT NULL,        -- how many findings are known
+    found BIGINT NOT NULL,          -- how many of them are there now; fewer: the others are resolved
+    workflow VARCHAR,
+    message VARCHAR NOT NULL
 );
 
 CREATE TABLE capability (
@@ -331,7 +362,7 @@ CREATE TABLE verdict (
 -- fence_coverage(event_type, writes, fenced, unfenced, dropped)
 --   Decision writes of one type: with a fence, with an explicit `unfenced`, with nothing.
 -- witness_detail(finding_no, place_in_proof, role, record, run_id, event_id, event_type, correlation_id, position,
---   created_at, entity, step_name, event_no, fence_kind, fence_value, site, writer_id, source, line)
+--   created_at, entity, step_name, event_no, fence_kind, fence_value, site, writer_id, source, line, input)
 --   A witness with what it takes to find the record again.
 --
 -- Macros: witness(role, event_no), refusal_witness(role, refusal_no), entity_witness(role, entity_no);

@@ -9,7 +9,6 @@ needs: [fences, complete]
 implies: [runtime-corruption-verdict]
 since: 0.1.0
 ---
----
 ## What it means
 The fence of an accepted write says what its writer had read. Here it says something impossible:
 

@@ -10,8 +10,8 @@ from logs import Log, entity, manifest, time, write
 
 from auditor import audit
 from auditor.check.catalogue import load
+from auditor.check.decisions import KEPT_WITNESSES
 from auditor.check.diagnosis import CLASSES, Diagnosis, Placeholder
-from auditor.check.engine import KEPT_WITNESSES
 from auditor.check.header import Rule
 
 FIELDS = ("fence", "requestId", "writerId", "site")
@@ -120,8 +120,7 @@ class TestSeveralCauses:
             ("Step pay was started long ago and has no outcome.", last, last),
             ("Step ship was started long ago and has no outcome.", 1, 1),
         ]
-        assert found[1]["first_at"] == time(4), "by the place of the finding, as its witnesses are gone"
-        assert found[1]["patterns"] == []
+        assert len(found[1]["patterns"]) == 1
 
 
 def test_no_finding_no_cause(tmp_path: Path) -> None:

@@ -6,7 +6,6 @@ from typing import Any, ClassVar
 
 import pytest
 
-from auditor.check.fingerprints import Seen, instance, pattern
 from auditor.check.folding import Foldable, fold
 from auditor.model.judgement import Confidence, Severity
 
@@ -77,24 +76,3 @@ class TestARuleThatImpliesItself:
 def test_findings_of_the_log_as_a_whole_stand_alone() -> None:
     found = [finding(1, "cause", 0, run_id=None), finding(2, "effect", 0, run_id=None)]
     assert fold(found, IMPLIES) == {}
-
-
-class TestFingerprints:
-    A = Seen("outcome", "step_completed:charge", "run/evnt_1/step_completed")
-    B = Seen("started again", "step_started:charge", "run/evnt_2/step_started")
-
-    def test_an_instance_is_its_rule_run_and_witnesses_in_any_order(self) -> None:
-        assert instance("r", "run", [self.A, self.B]) == instance("r", "run", [self.B, self.A])
-        assert instance("r", "run", [self.A]) != instance("r", "run", [self.A, self.B])
-        assert instance("r", "run", [self.A]) != instance("r", "other", [self.A])
-
-    def test_a_pattern_is_the_same_for_another_run_and_for_more_of_the_same_role(self) -> None:
-        again = Seen("started again", "step_started:charge", "run/evnt_3/step_started")
-        assert pattern("r", "w", [self.A, self.B]) == pattern("r", "w", [self.A, self.B, again])
-        assert pattern("r", "w", [self.A, self.B]) != pattern("r", "other", [self.A, self.B])
-        assert pattern("r", "w", [self.A]) != pattern("r", "w", [self.B])
-
-    def test_a_fingerprint_never_changes_by_accident(self) -> None:
-        """Baselines outlive versions: changing these values needs a new fingerprint version."""
-        assert instance("rule", "run", [self.A]) == "5f02459ae2df066dbb8e68115b887ccf"
-        assert pattern("rule", "workflow", [self.A]) == "6efda9a87bc61c7aa96af856e8fe139b"

@@ -143,6 +143,7 @@ def test_require_refuses_a_log_that_cannot_show_it(auditor, sound) -> None:
     ("args", "message"),
     [
         (["nothing-here"], "nothing-here: there is no such file or folder"),
+        (["a" * 300], "cannot be a file or folder: File name too long"),
         (["{sound}", "--select", "step-restarted"], "did you mean step-restarted-after-outcome"),
         (["{sound}", "--ignore", "zzz"], "`auditor rules` lists them"),
         (["{sound}", "--report", "pdf=x"], "is not FMT=PATH"),
@@ -165,10 +166,12 @@ def test_misuse_is_exit_code_2_with_one_clear_sentence(auditor, sound, args, mes
 
 
 def test_a_rule_that_fails_leaves_no_run_judged(corrupt, sound, monkeypatch) -> None:
-    build = engine._findings_sql
+    build = engine.findings_query
     broken = "cross-run-event"
     monkeypatch.setattr(
-        engine, "_findings_sql", lambda rule, **given: "SELECT x" if rule.id == broken else build(rule, **given)
+        engine,
+        "findings_query",
+        lambda rule, **given: ("SELECT x", 0) if rule.id == broken else build(rule, **given),
     )
     with audit(sound) as result:
         assert result.verdict == "cannot_tell"
@@ -183,3 +186,17 @@ def test_a_rule_that_fails_leaves_no_run_judged(corrupt, sound, monkeypatch) -> 
 def test_the_same_input_gives_the_same_report(corrupt) -> None:
     with audit(corrupt) as one, audit(corrupt) as two:
         assert one.report == two.report
+
+
+def test_what_we_write_beside_a_log_is_no_log(auditor, corrupt, tmp_path) -> None:
+    """The default baseline lands where the logs are, and so do reports."""
+    assert auditor("baseline", "write", ".").returncode == ExitCode.CLEAN
+    reports = ["--report", "json=report.json", "--report", "jsonl=report.jsonl", "--report", "sarif=report.sarif"]
+    assert auditor("check", ".", *reports).returncode == ExitCode.FOUND
+    done = auditor("check", ".", "--baseline", "auditor-baseline.jsonl", "--format", "json")
+    assert done.returncode == ExitCode.CLEAN
+    (read,) = json.loads(done.stdout)["inputs"]
+    assert (read["skipped"], read["rejects"], read["problem"]) == (4, 0, None)
+    alone = auditor("check", "auditor-baseline.jsonl")
+    assert alone.returncode == ExitCode.CANNOT_TELL
+    assert "holds no event log that auditor knows" in " ".join(alone.stdout.split())

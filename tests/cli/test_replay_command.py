@@ -13,7 +13,6 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from readme import usage
 
 HISTORIES = Path(__file__).parents[1] / "runtime_histories"
 WROTE = "histories_code"
@@ -63,10 +62,6 @@ def replay(auditor: Any) -> Any:
         return done
 
     return run
-
-
-def test_the_help_in_the_readme_is_the_help(auditor: Any) -> None:
-    assert auditor("replay", "--help").stdout.strip() == usage("auditor replay")
 
 
 def test_histories_are_reproduced_by_the_code_that_wrote_them(replay: Any) -> None:

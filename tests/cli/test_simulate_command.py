@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from readme import README, usage
+from readme import README
 
 from auditor.simulate.faults import FAULTS
 from auditor.simulate.scenarios import SCENARIOS
@@ -189,6 +189,7 @@ def test_a_fault_that_hardly_ever_takes_effect_makes_the_exit_code_1(
         (["--fence", "some"], "wait_completed_only"),
         (["--seeds", "0"], "--seeds"),
         (["--seed", "-1"], "--seed"),
+        (["--matrix", "--size", "3", "--out", "x"], "--matrix takes --fault, --seed and --seeds; not --size"),
         (["--scenario", "door", "--script", "worker-0"], "a script is of one simulation"),
         (["--scenario", "door", "--seeds", "2", "--script", "worker-0"], "a script is of one simulation"),
         (["--scenario", "door", "--seeds", "1", "--script", "worker-0*x"], "is no part of a script"),
@@ -205,7 +206,3 @@ def test_the_readme_shows_what_the_command_prints(auditor: Any) -> None:
     shown = re.search(r"^\$ auditor (simulate --scenario .*?)\n(.*?)\n```$", README, re.MULTILINE | re.DOTALL)
     assert shown is not None
     assert auditor(*shown[1].split()).stdout.strip() == shown[2].strip()
-
-
-def test_the_help_stands_in_the_readme(auditor: Any) -> None:
-    assert auditor("simulate", "--help").stdout.strip() == usage("auditor simulate")

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from readme import usage
 
 QUICK = [
     "--count",
@@ -43,11 +42,6 @@ async def order(ctx, item):
 def plain():
     pass
 """
-
-
-@pytest.mark.parametrize("command", [("stress",), ("world", "work")])
-def test_the_help_in_the_readme_is_that_of_the_command(auditor: Any, command: tuple[str, ...]) -> None:
-    assert auditor(*command, "--help").stdout.strip() == usage(" ".join(("auditor", *command)))
 
 
 def test_an_experiment_that_ends_well_says_so_and_keeps_its_log(auditor: Any, tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 import pytest
-from readme import README, usage
+from readme import README
 
 from auditor.cli.main import cli
 from auditor.cli.world import world as commands
@@ -63,8 +63,7 @@ def said_no(done: Any, code: int, words: str) -> None:
     assert "Traceback" not in done.stderr
 
 
-def test_every_command_and_option_is_in_the_readme(auditor: Any) -> None:
-    assert auditor("world", "--help").stdout.strip() == usage("auditor world")
+def test_every_command_and_option_is_in_the_readme() -> None:
     for name, command in commands.commands.items():
         (line,) = re.findall(rf"^auditor world {name} URL.*(?:\n {{4,}}.*)*", README, re.MULTILINE)
         for option in command.params:

@@ -20,7 +20,7 @@ from ingest.reading import read
 from logs import Log, entity, manifest, time, write
 
 from auditor import Audit, audit
-from auditor.report.formats import FORMATS
+from auditor.report.formats import FORMATS, renderer
 
 MARKER = "XyZZy-s3cr3t"
 TOKEN = "T0k3n-of-nobody"  # noqa: S105 - the marker of what is never kept
@@ -159,7 +159,7 @@ def said(result: Audit) -> dict[str, str]:
     """Every report, and every table but the events, as text."""
     tables = [row[0] for row in result.con.execute("SHOW TABLES").fetchall()]
     rows = {name: str(result.con.execute(f"FROM {name}").fetchall()) for name in tables}
-    return rows | {name: render(result) for name, render in FORMATS.items()}
+    return rows | {name: renderer(name)(result) for name in FORMATS}
 
 
 @pytest.mark.parametrize("make", FORMS)

@@ -49,4 +49,4 @@ def test_a_finding_names_its_root_by_fingerprint(tmp_path: Path) -> None:
     root = findings["step-restarted-after-outcome"]
     assert root["folded_under"] is None
     assert findings["runtime-corruption-verdict"]["folded_under"] == root["fingerprint"]["instance"]
-    assert result.report["counts"]["folded"] == 1
+    assert result.report["counts"]["states"]["folded"] == 1

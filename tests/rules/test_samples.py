@@ -1,7 +1,6 @@
-"""Every rule on its own samples: `fires-*`, `holds-*` (a near miss) and, where it has `needs`, `cannot-tell-*`.
+"""Every rule on its own samples: each keeps what its name promises (`auditor/check/samples.py`).
 
-A sample is one log of the shape `auditor.log/v1`. If a severity follows the first word of its name
-(`fires-info-on-beta-55.ndjson`), every finding of the rule in it has that severity.
+A sample is one log of the shape `auditor.log/v1`.
 
 The rules on cold replay look at code as well as at a log. Their samples are runs of our runtime, and
 `rules/replay/sample_workflows.py` is the code that is replayed on them in every audit here.
@@ -18,11 +17,12 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from auditor.check.catalogue import load, rules_folder
+from auditor.check.catalogue import load
 from auditor.check.header import CONTENTS
+from auditor.check.samples import kind_of, kinds_of, promise_of, samples_of
 from auditor.cold import evidence
-from auditor.model.judgement import Severity
 from auditor.pipeline import Options, run_audit
+from auditor.resources import rules_folder
 from auditor.result import Audit
 
 RULES = load()
@@ -103,11 +103,11 @@ def of_its_own(sample: str, number: int) -> str:
 @pytest.mark.parametrize("sample", SAMPLES, ids=sample_id)
 def test_a_sample_gives_the_outcome_that_its_name_promises(sample: Path, outcomes) -> None:
     outcome = outcomes(sample)
-    expected = {"fires": "found", "holds": "held", "cannot": "not_evaluated"}[sample.name.split("-")[0]]
-    assert outcome.name == expected, outcome.why
-    word = sample.stem.split("-")[1]
-    if expected == "found" and word in set(Severity):
-        assert outcome.severities == {word}
+    promise = promise_of(sample)
+    assert promise is not None
+    assert outcome.name == promise.outcome, outcome.why
+    if promise.severity is not None:
+        assert outcome.severities == {promise.severity}
 
 
 @pytest.fixture(scope="module")
@@ -150,7 +150,7 @@ def test_what_is_found_does_not_depend_on_the_order_of_the_rows(tmp_path: Path) 
     with Audit(saved[0]) as one, Audit(saved[1]) as two:
         for report in (one.report, two.report):
             for finding in report["findings"]:
-                finding["witness"] = [witness | {"line": None} for witness in finding["witness"]]
+                finding["witness"] = [witness | {"line": None, "input": None} for witness in finding["witness"]]
         assert {finding["rule"] for finding in one.report["findings"]} == set(RULES)
         assert one.report["findings"] == two.report["findings"]
         assert one.report["causes"] == two.report["causes"]
@@ -159,14 +159,13 @@ def test_what_is_found_does_not_depend_on_the_order_of_the_rows(tmp_path: Path) 
 
 @pytest.mark.parametrize("rule", RULES.values(), ids=RULES)
 def test_a_rule_has_samples_of_every_kind_it_can_have(rule) -> None:
-    folder = rule.path.with_suffix(".samples")
-    kinds = {path.name.split("-")[0] for path in folder.glob("*")}
-    assert kinds == {"fires", "holds", "cannot"} if rule.needs else {"fires", "holds"}
+    assert {kind_of(sample) for sample in samples_of(rule)} == set(kinds_of(rule))
 
 
 @pytest.mark.parametrize("rule", RULES.values(), ids=RULES)
 def test_a_rule_that_can_give_several_severities_shows_each_in_a_sample(rule) -> None:
-    shown = {path.stem.split("-")[1] for path in rule.path.with_suffix(".samples").glob("fires-*")}
+    promises = [promise_of(sample) for sample in samples_of(rule)]
+    shown = {promise.severity for promise in promises if promise is not None}
     possible = {case.severity.value for case in rule.severity}
     assert len(possible) == 1 or possible <= shown
 
