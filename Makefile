@@ -4,22 +4,28 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.ready
 
-.PHONY: demo test check server proof bench setup lock lint types clean
+.PHONY: demo test check tools proof bench setup lock lint types clean
 
-demo: setup          ## audit the sample logs and print the report
+demo: setup          ## audit the sample logs, print the report, and show it in the dashboard until Ctrl-C
 	@$(BIN)/auditor check sample_logs --fail-on never
+	@if [ -t 1 ]; then $(BIN)/auditor dashboard sample_logs --folder build/demo; \
+	  else echo; echo "See it in the dashboard: $(BIN)/auditor dashboard sample_logs"; fi
 
 test: check          ## everything: lint, types, all tests
 
-check: lint server   ## types are checked beside the tests: they leave a core idle now and then
+check: lint tools    ## types are checked beside the tests: they leave a core idle now and then
 	@$(BIN)/mypy & types=$$!; \
 	  $(BIN)/python -m pytest -q -n 2 --dist loadfile; tests=$$?; \
 	  wait $$types && exit $$tests
 
-server:              ## the PostgreSQL that the tests start, installed where that is possible
-	@command -v initdb >/dev/null || ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || \
-	  { command -v apt-get >/dev/null && [ "$$(id -u)" = 0 ] && apt-get update -qq && \
-	    DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends postgresql >/dev/null; } || true
+tools:               ## the PostgreSQL and the Chromium that the tests start, installed where that is possible
+	@missing=; \
+	command -v initdb >/dev/null || ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || missing=postgresql; \
+	command -v chromium >/dev/null || command -v google-chrome >/dev/null || missing="$$missing chromium"; \
+	if [ -n "$$missing" ] && command -v apt-get >/dev/null && [ "$$(id -u)" = 0 ]; then \
+	  apt-get update -qq && DEBIAN_FRONTEND=noninteractive \
+	    apt-get install -y -qq --no-install-recommends $$missing >/dev/null || true; \
+	fi
 
 proof: setup         ## the long runs
 	$(BIN)/python -m pytest -q -m proof
@@ -29,6 +35,7 @@ bench: setup         ## measure against the targets; EVENTS=10000000 for what on
 	$(BIN)/python -m tests.benchmarks --events $(EVENTS)
 	$(BIN)/python -m tests.benchmarks.appends
 	$(BIN)/python -m tests.benchmarks.simulations
+	$(BIN)/python -m tests.benchmarks.browsing
 
 lint: setup
 	$(BIN)/ruff check .

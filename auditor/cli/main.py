@@ -6,11 +6,13 @@ import importlib
 import os
 import signal
 import sys
+import threading
 
 import click
 
 from auditor.__about__ import __version__
 from auditor.cli.check import check
+from auditor.cli.completion import completion
 from auditor.cli.explain import explain
 from auditor.cli.rules import rules
 from auditor.cli.schema import schema
@@ -28,8 +30,12 @@ REFUSED = 1
 """A world refused a write, and says why."""
 
 
-LAZY = ("replay", "simulate", "stress", "world")
+LAZY = ("baseline", "dashboard", "replay", "simulate", "stress", "world")
 """Commands whose module is imported when they are asked for: they take longer to import than all the others."""
+
+
+_ending = threading.Event()
+"""Set when the process was told to end."""
 
 
 class _Commands(click.Group):
@@ -55,7 +61,7 @@ def cli() -> None:
     """
 
 
-for command in (check, rules, explain, schema):
+for command in (check, rules, explain, schema, completion):
     cli.add_command(command)
 
 
@@ -73,13 +79,15 @@ def main() -> None:
         click.echo(f"auditor: {refused.code}: {plain(refused)}", err=True)
         code = REFUSED
     except AuditorError as error:
-        click.echo(f"auditor: {error}", err=True)
+        click.echo("\n".join(plain(line) for line in f"auditor: {error}".splitlines()), err=True)
         code = ExitCode.ERROR
     except BrokenPipeError:
         # Whoever read our output has stopped; there is nothing left to say, and nothing was concluded.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = ExitCode.ERROR
     except Exception as error:
+        if _ending.is_set():  # in the middle of a query, which says so in its own words
+            sys.exit(TERMINATED)
         if os.environ.get("AUDITOR_DEBUG"):
             raise
         click.echo(
@@ -92,5 +100,6 @@ def main() -> None:
 
 
 def _terminated(*_: object) -> None:
+    _ending.set()
     # An end like any other: what was copied of a log, payloads and all, is removed on the way out.
     sys.exit(TERMINATED)

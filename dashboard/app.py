@@ -1,0 +1,83 @@
+"""What a visitor sees: navigation, the audit they look at, and the page they asked for."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import streamlit as st
+
+from . import here, service
+from .parts.audits import labels
+from .parts.words import escaped
+from .settings import Auth
+from .views import data, findings, overview, query, rules, run, runs
+from .who import visitor
+
+_PICKED = "sidebar.audit"
+ASSETS = Path(__file__).parent / "assets"
+
+
+def render() -> None:
+    """Run the page that the URL names."""
+    st.set_page_config(page_title="auditor", page_icon=ASSETS / "icon.svg", layout="wide")
+    st.logo(ASSETS / "logo.svg", size="large")
+    if not _is_signed_in():
+        return
+    # One list without headings: those that Streamlit draws are lists in lists that a screen reader cannot follow.
+    pages = [
+        st.Page(overview.page, title="Overview", icon=":material/dashboard:", default=True),
+        st.Page(findings.page, title="Findings", icon=":material/error:", url_path="findings"),
+        st.Page(runs.page, title="Runs", icon=":material/timeline:", url_path="runs"),
+        st.Page(run.page, title="Run", url_path="run", visibility="hidden"),
+        st.Page(rules.page, title="Rules", icon=":material/rule:", url_path="rules"),
+        st.Page(data.page, title="Data", icon=":material/upload:", url_path="data"),
+        st.Page(query.page, title="Query", icon=":material/terminal:", url_path="query"),
+    ]
+    navigation = st.navigation(pages)
+    with st.sidebar:
+        _choose_audit()
+        _who()
+    navigation.run()
+
+
+def _is_signed_in() -> bool:
+    """Every other way to sign in stands in front of all pages; OpenID Connect is Streamlit's own."""
+    if service.current().settings.auth is not Auth.OIDC or st.user.is_logged_in:
+        return True
+    st.subheader("auditor")
+    st.button("Sign in", on_click=st.login)
+    return False
+
+
+def _who() -> None:
+    who = visitor()
+    st.caption(f"{escaped(who.name)}, {who.role}")
+    match service.current().settings.auth:
+        case Auth.TOKEN:
+            st.link_button("Sign out", "/signout", type="tertiary")
+        case Auth.OIDC:
+            st.button("Sign out", on_click=st.logout, type="tertiary")
+
+
+def _choose_audit() -> None:
+    shown = here.chosen()
+    if shown is None:
+        return
+    named = labels(entry for entry in service.current().library.entries() if entry.is_done)
+    st.session_state[_PICKED] = shown.audit_id
+    st.selectbox(
+        "Audit",
+        list(named),
+        format_func=named.__getitem__,
+        key=_PICKED,
+        on_change=_picked,
+        help="Every page shows this audit. Its id stands in the address, so a link shows it to others.",
+    )
+
+
+def _picked() -> None:
+    picked = st.session_state[_PICKED]
+    st.session_state[here.AUDIT] = picked
+    # Filters and findings of the audit before mean nothing in this one.
+    st.query_params.clear()
+    st.query_params[here.AUDIT] = picked

@@ -1,0 +1,1 @@
+"""SQL over one audit file; each function takes a connection and returns rows. Nothing here draws."""
