@@ -9,7 +9,7 @@ import streamlit as st
 from . import here, service
 from .parts.audits import labels
 from .parts.words import escaped
-from .settings import Auth
+from .settings import Auth, Role
 from .views import data, findings, overview, query, rules, run, runs
 from .who import visitor
 
@@ -21,7 +21,7 @@ def render() -> None:
     """Run the page that the URL names."""
     st.set_page_config(page_title="auditor", page_icon=ASSETS / "icon.svg", layout="wide")
     st.logo(ASSETS / "logo.svg", size="large")
-    if not _is_signed_in():
+    if not _may_come_in():
         return
     # One list without headings: those that Streamlit draws are lists in lists that a screen reader cannot follow.
     pages = [
@@ -40,12 +40,21 @@ def render() -> None:
     navigation.run()
 
 
-def _is_signed_in() -> bool:
+def _may_come_in() -> bool:
     """Every other way to sign in stands in front of all pages; OpenID Connect is Streamlit's own."""
-    if service.current().settings.auth is not Auth.OIDC or st.user.is_logged_in:
+    if service.current().settings.auth is not Auth.OIDC:
+        return True
+    who = visitor()
+    if st.user.is_logged_in and who.may(Role.VIEWER):
         return True
     st.subheader("auditor")
-    st.button("Sign in", on_click=st.login)
+    if st.user.is_logged_in:
+        st.write(
+            f"You are signed in as {escaped(who.name)}, who has no role here. Ask whoever runs this dashboard."
+        )
+        _sign_out()
+    else:
+        st.button("Sign in", on_click=st.login)
     return False
 
 
@@ -56,7 +65,11 @@ def _who() -> None:
         case Auth.TOKEN:
             st.link_button("Sign out", "/signout", type="tertiary")
         case Auth.OIDC:
-            st.button("Sign out", on_click=st.logout, type="tertiary")
+            _sign_out()
+
+
+def _sign_out() -> None:
+    st.button("Sign out", on_click=st.logout, type="tertiary")
 
 
 def _choose_audit() -> None:

@@ -6,6 +6,7 @@ import errno
 import fcntl
 import os
 import socket
+import tomllib
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from ipaddress import ip_address
@@ -24,12 +25,13 @@ from . import api, metrics, security
 from .security.origins import known_hosts
 from .security.refusing import HEALTH
 from .service import Service, install
-from .settings import MIB, Auth, Settings
+from .settings import MIB, Auth, Role, Settings
 from .starting import begin
 
 _MAIN = Path(__file__).with_name("main.py")
 _UMASK = 0o077
 _GOODBYE_SECONDS = 3
+_OF_A_PROVIDER = ("redirect_uri", "cookie_secret", "client_id", "client_secret", "server_metadata_url")
 
 
 def app(service: Service, started: Callable[[], None] = lambda: None) -> st.App:
@@ -104,10 +106,22 @@ def check(settings: Settings) -> None:
         raise UsageError("--auth token needs tokens: AUDITOR_DASHBOARD_TOKENS=name:token,… or @file")
     if settings.auth is Auth.PROXY and not settings.trusted_proxies:
         raise UsageError("--auth proxy needs the address of the proxy: --trusted-proxy IP")
-    if settings.auth is Auth.OIDC and not _secrets(settings).is_file():
-        raise UsageError(
-            f"--auth oidc needs {_secrets(settings)} with a section [auth], as `st.login` describes it"
-        )
+    if settings.auth is Auth.OIDC:
+        _check_secrets(_secrets(settings))
+    if not any(role.may(Role.VIEWER) for role in settings.roles.values()):
+        raise UsageError("nobody may come in: say who, as --role alice@example.org=admin or --role '*=viewer'")
+
+
+def _check_secrets(path: Path) -> None:
+    """Raises UsageError unless Streamlit can sign somebody in with what stands in the file. No error quotes it."""
+    how = f"--auth oidc needs {path} with a section [auth]: {', '.join(_OF_A_PROVIDER)}"
+    try:
+        section = tomllib.loads(path.read_text("utf-8")).get("auth")
+    except (OSError, ValueError) as error:
+        raise UsageError(f"{how}; the file cannot be read: {type(error).__name__}") from None
+    missing = [key for key in _OF_A_PROVIDER if not isinstance(section, dict) or not section.get(key)]
+    if missing:
+        raise UsageError(f"{how}; it lacks {', '.join(missing)}")
 
 
 def _is_local(host: str) -> bool:

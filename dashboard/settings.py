@@ -22,6 +22,8 @@ class Auth(StrEnum):
 class Role(StrEnum):
     """What somebody may do; each may do all that the one before it may."""
 
+    NONE = "none"
+    """Does not come in."""
     VIEWER = "viewer"
     """Read audits; payloads excepted."""
     TRIAGER = "triager"
@@ -61,8 +63,8 @@ class Settings:
     """One dashboard: its folder, its address, and who may do what.
 
     `config` is a configuration of audits (`auditor.toml`). `tokens` maps a token to the name of its owner; `roles`
-    maps a name to its role, `*` stands for everybody else. `retention_days` None keeps audits until somebody
-    deletes them.
+    maps a name to its role, `*` stands for everybody else; whom it does not name does not come in.
+    `retention_days` None keeps audits until somebody deletes them.
     """
 
     folder: Path
@@ -80,4 +82,4 @@ class Settings:
 
     def role_of(self, name: str) -> Role:
         """What somebody of this name may do."""
-        return self.roles.get(name, self.roles.get("*", Role.VIEWER))
+        return self.roles.get(name, self.roles.get("*", Role.NONE))

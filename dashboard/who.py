@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import streamlit as st
 
@@ -28,11 +30,20 @@ class Visitor:
         return self.role.may(needed)
 
 
+def name_of(claims: Mapping[str, Any]) -> str:
+    """Whom a provider of OpenID Connect names (Core 1.0, section 5.1), empty if nobody.
+
+    An address that it has not verified may be anybody's: then it is the subject, which it alone gives out.
+    """
+    address = claims.get("email") if claims.get("email_verified") is not False else None
+    return str(address or claims.get("sub") or "")
+
+
 def visitor() -> Visitor:
     """Who looks at this page. Call it where a page runs."""
     settings = service.current().settings
     if settings.auth is Auth.OIDC:
-        name = str(st.user.get("email") or st.user.get("sub") or "")
+        name = name_of(st.user)
     elif settings.auth is Auth.NONE:
         name = LOCAL
     else:

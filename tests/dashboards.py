@@ -71,10 +71,10 @@ def free_port() -> int:
 
 @contextmanager
 def running(
-    folder: Path, *arguments: str | Path, environment: Mapping[str, str] | None = None
+    folder: Path, *arguments: str | Path, environment: Mapping[str, str] | None = None, port: int | None = None
 ) -> Iterator[Dashboard]:
     """A dashboard on a folder, until the block ends."""
-    port = free_port()
+    port = port or free_port()
     call = [COMMAND, "dashboard", "--folder", folder, "--port", str(port), "--no-browser", *arguments]
     folder.parent.mkdir(parents=True, exist_ok=True)
     log = folder.with_suffix(".log")

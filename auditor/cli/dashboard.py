@@ -24,6 +24,10 @@ STATE_FILE = "state.sqlite"
 """What makes a folder the folder of a dashboard."""
 
 _SHORTEST_TOKEN = 16
+_ROLES = ("none", "viewer", "triager", "admin")
+_EVERYBODY = {"none": "admin", "token": "viewer", "proxy": "viewer", "oidc": "none"}
+"""The role of whom no --role names. A provider of OpenID Connect may have the accounts of all the world."""
+
 _UNITS = {"": 1, "K": 1024, "M": 1024**2, "G": 1024**3}
 
 
@@ -31,8 +35,8 @@ def _roles(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> di
     roles = {}
     for value in values:
         who, equals, role = value.rpartition("=")
-        if not equals or not who or role not in {"viewer", "triager", "admin"}:
-            raise click.BadParameter(f"{value!r} is not WHO=ROLE with ROLE viewer, triager or admin")
+        if not equals or not who or role not in _ROLES:
+            raise click.BadParameter(f"{value!r} is not WHO=ROLE with ROLE none, viewer, triager or admin")
         roles[who] = role
     return roles
 
@@ -79,7 +83,8 @@ def _size(_: click.Context, __: click.Parameter, value: str | None) -> int | Non
     multiple=True,
     callback=_roles,
     metavar="WHO=ROLE",
-    help="viewer, triager or admin; WHO * is everybody else.  [default: *=admin with --auth none, else *=viewer]",
+    help="none, viewer, triager or admin; WHO * is everybody else.  "
+    "[default: *=admin with --auth none, *=none with oidc, else *=viewer]",
 )
 @click.option("--allowed-host", "hosts", multiple=True, metavar="HOST", help="A name this server is called by.")
 @click.option(
@@ -123,7 +128,6 @@ def dashboard(
     """
     server, settings = _modules("server", "settings")
     chosen, logs = _sorted(paths, folder)
-    everybody = "admin" if auth == "none" else "viewer"
     limits: dict[str, Any] = {}
     if max_upload is not None:
         limits = {"upload": max_upload, "page_upload": min(max_upload, settings.Limits().page_upload)}
@@ -133,7 +137,7 @@ def dashboard(
         port=port,
         auth=settings.Auth(auth),
         tokens=_tokens(os.environ.get(TOKENS, "")),
-        roles={who: settings.Role(role) for who, role in {"*": everybody, **roles}.items()},
+        roles={who: settings.Role(role) for who, role in {"*": _EVERYBODY[auth], **roles}.items()},
         allowed_hosts=hosts,
         trusted_proxies=proxies,
         user_header=user_header,

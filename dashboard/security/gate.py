@@ -14,8 +14,8 @@ from streamlit.web.server.server_util import get_cookie_secret
 from streamlit.web.server.starlette.starlette_app_utils import decode_signed_value
 from streamlit.web.server.starlette.starlette_server_config import USER_COOKIE_NAME
 
-from ..settings import Auth, Settings
-from ..who import LOCAL, USER_HEADER
+from ..settings import Auth, Role, Settings
+from ..who import LOCAL, USER_HEADER, name_of
 from . import signin
 from .failures import Failures
 from .refusing import HEALTH, refuse
@@ -33,6 +33,7 @@ class Gate:
 
     def __init__(self, app: ASGIApp, settings: Settings, key: bytes) -> None:
         self._app = app
+        self._settings = settings
         self._auth = settings.auth
         self._sessions = Sessions(settings.tokens, key)
         self._proxies = [ipaddress.ip_network(proxy, strict=False) for proxy in settings.trusted_proxies]
@@ -66,6 +67,13 @@ class Gate:
             if shown is not None and self._auth is not Auth.NONE:
                 self._failures.count(address)
             await self._turn_away(scope, receive, send)
+            return
+        if (
+            name is not None
+            and not self._settings.role_of(name).may(Role.VIEWER)
+            and not self._is_open(scope["path"])
+        ):
+            await refuse(scope, receive, send, status=403, title=f"{name} has no role here")
             return
         await self._app(_named(scope, name), receive, send)
 
@@ -155,4 +163,4 @@ def _signed_in(cookies: dict[str, str]) -> str | None:
     user = json.loads(cookie)
     if not user.get("is_logged_in"):
         return None
-    return str(user.get("email") or user.get("sub") or "") or None
+    return name_of(user) or None

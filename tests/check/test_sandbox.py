@@ -231,10 +231,11 @@ def test_the_sandbox_has_no_environment(audited: Audit, monkeypatch: pytest.Monk
     with ThreadPoolExecutor(1) as pool:
         asked = pool.submit(list, answers)
         while not asked.done():
-            for child in [pid for task in tasks.glob("*/children") for pid in task.read_text().split()]:
-                with contextlib.suppress(OSError):  # it has ended meanwhile
-                    if b"cell.py" in Path(f"/proc/{child}/cmdline").read_bytes():
-                        environments.append(Path(f"/proc/{child}/environ").read_bytes())
+            for task in tasks.glob("*/children"):
+                with contextlib.suppress(OSError):  # the task or its child has ended meanwhile
+                    children = [Path(f"/proc/{child}") for child in task.read_text().split()]
+                    cells = [child for child in children if b"cell.py" in (child / "cmdline").read_bytes()]
+                    environments.extend([(child / "environ").read_bytes() for child in cells])
     assert environments
     assert not [environment for environment in environments if b"treasure" in environment]
 

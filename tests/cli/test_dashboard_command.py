@@ -57,7 +57,8 @@ main()
         (["--host", "192.0.2.1"], "say who may come in"),
         (["--auth", "token"], TOKENS),
         (["--auth", "proxy"], "--trusted-proxy"),
-        (["--auth", "oidc"], "secrets.toml"),
+        (["--auth", "oidc", "--role", "alice=admin"], "secrets.toml"),
+        (["--role", "*=none"], "nobody may come in"),
         (["--role", "alice=king"], "WHO=ROLE"),
         (["--trusted-proxy", "everybody"], "no IP address"),
         (["--max-upload", "much"], "no size"),
@@ -72,6 +73,27 @@ def test_what_cannot_be_served_is_refused_in_one_line(
     assert done.returncode == 2
     assert said in done.stderr
     assert not (tmp_path / "folder" / "state.sqlite").exists()
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("", "it lacks redirect_uri, cookie_secret, client_id, client_secret, server_metadata_url"),
+        ("auth = 1", "it lacks redirect_uri"),
+        (
+            '[auth]\nclient_id = "x"\nclient_secret = ""',
+            "it lacks redirect_uri, cookie_secret, client_secret, server",
+        ),
+        ("[auth", "cannot be read: TOMLDecodeError"),
+    ],
+)
+def test_a_provider_that_nobody_could_sign_in_with_is_refused(
+    auditor, tmp_path: Path, text: str, said: str
+) -> None:
+    (tmp_path / "secrets.toml").write_text(text, "utf-8")
+    done = auditor("dashboard", "--folder", tmp_path, "--auth", "oidc", "--role", "alice=admin")
+    assert done.returncode == 2
+    assert said in done.stderr
 
 
 @pytest.mark.parametrize(

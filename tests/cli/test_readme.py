@@ -28,6 +28,8 @@ from auditor.config import load as load_config
 from auditor.model.judgement import Capability, ExitCode, FindingState, Verdict
 from auditor.report import text
 from auditor.report.formats import FORMATS
+from dashboard.server import check
+from dashboard.settings import Auth, Settings
 
 PRINTED = {
     "from auditor import audit": "corrupt 1\nerror ",
@@ -196,7 +198,10 @@ def test_the_shell_examples_print_what_they_show(session: str, tmp_path: Path) -
         assert re.fullmatch(pattern, done.stdout), done.stdout
 
 
-@pytest.mark.parametrize("example", blocks("toml"))
+SECRETS = [example for example in blocks("toml") if example.startswith("# secrets.toml")]
+
+
+@pytest.mark.parametrize("example", [example for example in blocks("toml") if example not in SECRETS])
 def test_the_configuration_examples_name_what_there_is(example: str, tmp_path: Path) -> None:
     name = "pyproject.toml" if "[tool.auditor" in example else "auditor.toml"
     (tmp_path / name).write_text(example, "utf-8")
@@ -205,6 +210,12 @@ def test_the_configuration_examples_name_what_there_is(example: str, tmp_path: P
     assert choose(rules, config.select, config.ignore)
     for suppression in config.suppressions:
         find(rules, suppression.rule)
+
+
+def test_the_example_of_a_provider_is_enough_to_sign_in(tmp_path: Path) -> None:
+    (example,) = SECRETS
+    (tmp_path / "secrets.toml").write_text(example, "utf-8")
+    check(Settings(tmp_path, auth=Auth.OIDC))
 
 
 def test_the_workflow_examples_are_the_files_that_are_tested() -> None:

@@ -54,6 +54,16 @@ def ended(api: httpx2.Client, audit_id: str) -> dict[str, Any]:
     raise AssertionError(audit)
 
 
+def heard_of(api: httpx2.Client, name: str) -> dict[str, Any]:
+    """The audit of this name, as soon as the server knows of its upload."""
+    for _ in range(600):
+        for audit in api.get("/audits").json()["audits"]:
+            if audit["name"] == name:
+                return dict(audit)
+        time.sleep(0.1)
+    raise AssertionError(f"nobody has heard of {name}")
+
+
 def test_an_uploaded_log_becomes_an_audit_that_can_be_read_and_deleted(
     server: Dashboard, api: httpx2.Client, tmp_path: Path
 ) -> None:
@@ -158,7 +168,7 @@ def test_a_malformed_upload_is_refused_and_leaves_nothing(
 def test_an_audit_may_be_deleted_while_its_upload_arrives(server: Dashboard, api: httpx2.Client) -> None:
     def interrupted() -> Iterator[bytes]:
         yield LOG.read_bytes()
-        (arriving,) = (audit for audit in api.get("/audits").json()["audits"] if audit["name"] == "arriving")
+        arriving = heard_of(api, "arriving")
         assert arriving["state"] == "receiving"
         assert api.delete(f"/audits/{arriving['id']}").status_code == 204
         yield b"\n"

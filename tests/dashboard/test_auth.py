@@ -8,6 +8,7 @@ from pathlib import Path
 import httpx2
 import pytest
 from dashboards import Dashboard, running
+from openid import Provider, write_secrets
 from starlette.datastructures import Headers
 from starlette.responses import PlainTextResponse
 from starlette.types import Receive, Scope, Send
@@ -191,18 +192,14 @@ async def test_only_a_proxy_of_ours_is_believed(tmp_path: Path, address: str, st
 
 def test_with_openid_connect_pages_ask_and_machines_show_a_token(tmp_path: Path) -> None:
     folder = tmp_path / "dashboard"
-    folder.mkdir()
-    (folder / "secrets.toml").write_text(
-        '[auth]\nredirect_uri = "http://localhost/oauth2callback"\ncookie_secret = "a long secret of this test"\n'
-        'client_id = "x"\nclient_secret = "y"\nserver_metadata_url = "http://localhost:9/none"\n',
-        "utf-8",
-    )
-    with running(folder, "--auth", "oidc", environment=TOKENS) as made:
+    write_secrets(folder, Provider("http://localhost:9", {}).secrets("http://localhost/oauth2callback"))
+    with running(folder, "--auth", "oidc", *ROLES, environment=TOKENS) as made:
         assert httpx2.get(made.url, headers=VISIT).status_code == 200
         for path in ("/api/v1/audits", "/metrics"):
             forged = {"X-Auditor-User": "alice", "Cookie": "_streamlit_user=forged"}
             assert httpx2.get(made.url + path, headers=forged).status_code == 401
             assert httpx2.get(made.url + path, headers=bearer(CI)).status_code == 200
+            assert httpx2.get(made.url + path, headers=bearer(BOB)).status_code == 403, "Bob has no role"
         assert httpx2.get(f"{made.url}/media/0123.csv", headers=VISIT).status_code == 401
         upload = f"{made.url}/_stcore/upload_file/session/file"
         assert httpx2.put(upload, headers={"Cookie": "_streamlit_user=forged"}, content=b"x").status_code == 401
