@@ -16,7 +16,6 @@ REPORT_SCHEMA = "auditor.report/v1"
 def build(con: duckdb.DuckDBPyConnection) -> dict[str, Any]:
     """Read the report out of an audit file. Every key is always present; order depends on the log alone."""
     meta = dict(con.execute("SELECT key, value FROM meta").fetchall())
-    runs = _runs(con)
     return {
         "schema": REPORT_SCHEMA,
         "audit": {
@@ -27,7 +26,8 @@ def build(con: duckdb.DuckDBPyConnection) -> dict[str, Any]:
             "fail_on": meta["fail_on"],
             "config": meta.get("config"),
             "overrides": json.loads(meta["overrides"]),
-            "not_selected": [name for name in meta["not_selected"].split(",") if name],
+            "unmatched_workflows": json.loads(meta["unmatched_workflows"]),
+            "not_selected": _not_selected(meta),
         },
         "inputs": _rows(
             con,
@@ -37,7 +37,7 @@ def build(con: duckdb.DuckDBPyConnection) -> dict[str, Any]:
             """,
         ),
         "capabilities": _rows(con, "SELECT name, runs, all_runs FROM capability ORDER BY name"),
-        "verdict": min((run["log_verdict"] for run in runs), key=_rank, default=Verdict.CANNOT_TELL.value),
+        "verdict": meta["verdict"],
         "exit_code": int(meta["exit_code"]),
         "exit_because": meta["exit_because"],
         "counts": _counts(con),
@@ -50,7 +50,7 @@ def build(con: duckdb.DuckDBPyConnection) -> dict[str, Any]:
             FROM rule ORDER BY id
             """,
         ),
-        "runs": runs,
+        "runs": _runs(con),
         "causes": _causes(con),
         "findings": _findings(con),
         "suppressions": _suppressions(con),
@@ -72,8 +72,8 @@ def _newest(con: duckdb.DuckDBPyConnection) -> str | None:
     return str(newest) if newest is not None else None
 
 
-def _rank(verdict: str) -> int:
-    return Verdict(verdict).rank
+def _not_selected(meta: dict[str, str]) -> list[str]:
+    return [name for name in meta["not_selected"].split(",") if name]
 
 
 def _counts(con: duckdb.DuckDBPyConnection) -> dict[str, Any]:
@@ -202,19 +202,28 @@ def _baseline(con: duckdb.DuckDBPyConnection, meta: dict[str, str]) -> dict[str,
         "by": meta["baseline_by"],
         "new": new,
         "known": known,
-        "resolved": _rows(
-            con,
-            """
-            SELECT rule, fingerprint, ceiling - found AS missing, workflow, message
-            FROM baseline
-            WHERE found < ceiling AND rule IN (SELECT rule FROM rule WHERE outcome IN ('held', 'found'))
-            ORDER BY rule, fingerprint
-            """,
+        "resolved": _missing(con, "rule IN (SELECT rule FROM rule WHERE outcome IN ('held', 'found'))"),
+        "gone": _missing(
+            con, "rule NOT IN (SELECT rule FROM rule) AND NOT list_contains(?, rule)", _not_selected(meta)
         ),
     }
 
 
-def _rows(con: duckdb.DuckDBPyConnection, sql: str) -> list[dict[str, Any]]:
-    cursor = con.execute(sql)
+def _missing(con: duckdb.DuckDBPyConnection, where: str, *parameters: object) -> list[dict[str, Any]]:
+    """The entries of the baseline that know more findings than there are."""
+    return _rows(
+        con,
+        f"""
+        SELECT rule, fingerprint, ceiling - found AS missing, workflow, message
+        FROM baseline
+        WHERE found < ceiling AND {where}
+        ORDER BY rule, fingerprint
+        """,
+        *parameters,
+    )
+
+
+def _rows(con: duckdb.DuckDBPyConnection, sql: str, *parameters: object) -> list[dict[str, Any]]:
+    cursor = con.execute(sql, parameters)
     names = [column[0] for column in cursor.description or ()]
     return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]

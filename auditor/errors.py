@@ -2,7 +2,8 @@
 
     AuditorError
     ├── UsageError            the call itself is wrong: unknown rule, bad option value, no such path
-    │   └── UnknownRule       a rule id that no rule file has; carries near matches
+    │   ├── UnknownRule       a rule id that no rule file has; carries near matches
+    │   └── UnknownParameter  a parameter that a rule does not have
     ├── InputError            an input cannot be read at all; names the file and what to do
     ├── RuleFileError         a rule file is malformed; names the file and the line
     ├── QueryFailed           the SQL of somebody could not be answered; carries the line
@@ -67,7 +68,18 @@ class UnknownRule(UsageError):
         near = difflib.get_close_matches(name, list(known), n=3, cutoff=0.5)
         hint = f"did you mean {', '.join(near)}?" if near else "`auditor rules` lists them."
         super().__init__(f"there is no rule or group called {name!r}; {hint}")
+        self.name = name
         self.near = near
+
+
+class UnknownParameter(UsageError):
+    """A parameter that a rule does not have; `name` is `rule.parameter`."""
+
+    def __init__(self, rule: str, parameter: str, known: Sequence[str]) -> None:
+        near = difflib.get_close_matches(parameter, known, n=3, cutoff=0.5) or known
+        hint = f"is it {', '.join(near)}?" if near else "it has none."
+        super().__init__(f"the rule {rule} has no parameter {parameter!r}; {hint}")
+        self.name = f"{rule}.{parameter}"
 
 
 class InputError(AuditorError):

@@ -21,8 +21,8 @@ class CustomRules:
     state: State
 
     def catalogue(self) -> list[Rule]:
-        """Every rule, ours and these. Raises RuleFileError if a file was changed by hand and is no rule now."""
-        return rules([self.folder] if self.names() else [])
+        """Every rule, ours and these. Raises RuleFileError if a file was put there by hand and is no rule."""
+        return rules([self.folder] if holds_rules(self.folder) else [])
 
     def names(self) -> list[str]:
         """Each as `group/rule-id`."""
@@ -61,3 +61,9 @@ class CustomRules:
         if name not in self.names():
             raise RuleFileError(name, "there is no such rule")
         return self.folder / f"{name}.sql"
+
+
+def holds_rules(folder: Path) -> bool:
+    """Whether there is SQL in a folder, even where no rule stands: then reading it is an error that says so."""
+    found = (*folder.glob("*/*"), *folder.rglob("*"))
+    return any(path.suffix.lower() == ".sql" for path in found)

@@ -31,6 +31,11 @@ MARGIN = 512 * 1024**2
 """Address space beyond the memory of the database: stacks of threads, and what allocators reserve."""
 
 _LINE = re.compile(r"^LINE (\d+):", re.MULTILINE)
+_NOT_IN_ARROW = re.compile(
+    r"\b(INTERVAL|UHUGEINT|BIT|TIME_NS|UNION|BIGNUM|VARINT|VARIANT|GEOMETRY)\b|(?<!TIMESTAMP WITH )\bTIME\b"
+)
+"""Types whose values Arrow does not hold, or not all of them, or whose Arrow next to nobody reads."""
+
 _LENGTH = struct.Struct(">Q")
 _LONGEST = 10_000  # characters of a sentence
 _ROWS_A_BATCH = 2048
@@ -145,17 +150,24 @@ def _answered(con: duckdb.DuckDBPyConnection, query: dict[str, Any], limits: dic
         _one_select(con, f"SELECT\n{condition}", "when")
     # A comment at the end must not swallow the bracket: it stands on a line of its own.
     try:
-        columns = [column[0] for column in con.execute(f"FROM (\n{select}\n) LIMIT 0").description or ()]
+        described = con.execute(f"FROM (\n{select}\n) LIMIT 0").description or ()
     except duckdb.Error as error:
         raise _refusal(error, -1, select) from None
+    columns = [column[0] for column in described]
     if missing := [name for name in query["columns"] if name not in columns]:
         raise _Refusal(f"its SELECT has no column {', '.join(missing)}; it has {', '.join(columns)}")
+    sql = query["sql"]
+    if not query["columns"]:
+        sql, above = _for_anybody(sql, {column[0]: str(column[1]) for column in described}), above + 1
     try:
-        return _evaluate(con, query["sql"], limits)
+        return _evaluate(con, sql, limits)
     except duckdb.Error as error:
         if _is_out_of_memory(error):
             raise
-        raise _refusal(error, -above, select) from None
+        refusal = _refusal(error, -above, select)
+        if not query["conditions"]:
+            refusal.where = "select"
+        raise refusal from None
 
 
 def _set_params(con: duckdb.DuckDBPyConnection, params: list[list[Any]]) -> None:
@@ -176,6 +188,20 @@ def _one_select(con: duckdb.DuckDBPyConnection, sql: str, where: str) -> None:
         raise _Refusal(f"it must be one SELECT, and there are {len(statements)} statements", where=where)
     if (kind := statements[0].type) != duckdb.StatementType.SELECT:
         raise _Refusal(f"it must be one SELECT, and this is {kind.name}", where=where)
+
+
+def _for_anybody(sql: str, types: dict[str, str]) -> str:
+    """The same rows, where Arrow holds every value; what it cannot hold is text, as DuckDB writes it."""
+    columns = []
+    for name, type_ in types.items():
+        column = '"' + name.replace('"', '""') + '"'
+        if _NOT_IN_ARROW.search(type_):
+            columns.append(f"CAST({column} AS VARCHAR) AS {column}")
+        elif type_ == "HUGEINT":  # the type of every sum; Arrow has 38 digits, and a number with more is refused
+            columns.append(f"CAST({column} AS DECIMAL(38, 0)) AS {column}")
+        else:
+            columns.append(column)
+    return f"SELECT {', '.join(columns)} FROM (\n{sql}\n)"
 
 
 def _refusal(error: duckdb.Error, shift: int, select: str, where: str = "select") -> _Refusal:

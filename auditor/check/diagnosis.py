@@ -105,10 +105,13 @@ class Diagnosis:
     def sentence(self, values: Mapping[Placeholder, Sequence[str]]) -> str | None:
         """The sentence with these values; None if it cannot be said."""
         words = {asked: _words(asked, values.get(asked, ())) for asked in self.placeholders}
-        told = [part for part in self.parts if all(words[asked] for asked in part.placeholders())]
-        if any(not part.optional and part not in told for part in self.parts):
-            return None
-        return "".join(piece if isinstance(piece, str) else words[piece] for part in told for piece in part.pieces)
+        told = []
+        for part in self.parts:
+            if all(words[asked] for asked in part.placeholders()):
+                told += [piece if isinstance(piece, str) else words[piece] for piece in part.pieces]
+            elif not part.optional:
+                return None
+        return "".join(told)
 
 
 def _placeholder(text: str) -> Placeholder:

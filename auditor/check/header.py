@@ -22,7 +22,8 @@
 The file's name is the rule's id, its folder the rule's group. The SELECT may return more columns; a `when` may
 use them as `finding.<column>`, and those of the relation `run` as `run.<column>`.
 
-`implies` names the rules whose findings are consequences; its own, if the first in a run brings the later ones.
+`implies` names the rules whose findings are consequences; its own, if the first in a run brings the later ones. A
+rule of a user can name rules of users only.
 
 `only_with` saves work: in a log without an event of one of these types, and without any of the rows that CONTENTS
 names, there is nothing that the rule could find, so it holds.
@@ -41,8 +42,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-import yaml
-
+from auditor.check import front_matter
 from auditor.check.diagnosis import Diagnosis
 from auditor.errors import RuleFileError
 from auditor.model.events import EventType
@@ -73,11 +73,10 @@ CONTENTS = {
 """In `only_with`, beside types of events: rows that most logs have none of."""
 
 _LARGEST_FILE = 1024**2
-_LONGEST_HEADER = 20_000  # brackets in brackets without end would end the process, not the parser
+_SHOWN = 100
+_LONGEST_LIST = 300
 
-_LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the C one reads the catalogue ten times as fast
 _ID = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
-_FILE = re.compile(r"\A/\*\n(?P<header>.*?)\n---\n(?P<document>.*?)\n?\*/\n(?P<select>.*)\Z", re.DOTALL)
 _W = TypeVar("_W", Confidence, Severity, Capability, EventType)
 _KEYS = {
     "title",
@@ -169,8 +168,9 @@ def parse(path: Path, origin: str | None = None) -> Rule:
     Raises RuleFileError, naming file and line, if it is not as a rule must be.
     """
     text = _text_of(path)
-    match = _FILE.match(text)
-    if match is None:
+    opening, headed, rest = text.partition("\n---\n")
+    document, commented, after = rest.partition("*/\n")
+    if not (opening.startswith("/*\n") and headed and commented):
         raise RuleFileError(path, "must be a /* header --- Markdown */ comment, then one SELECT", 1)
     if not _ID.fullmatch(path.stem):
         raise RuleFileError(path, f"a rule id is kebab-case, {path.stem!r} is not")
@@ -178,12 +178,11 @@ def parse(path: Path, origin: str | None = None) -> Rule:
         raise RuleFileError(
             path, f"a group, which is the folder of a rule, is kebab-case; {path.parent.name!r} is not"
         )
-    header = _header(path, match["header"])
+    header = _header(path, opening.removeprefix("/*\n"))
     if origin is not None and "reads" in header:
         raise RuleFileError(path, "a rule of your own cannot read what other rules find; leave out `reads`", 2)
-    document = match["document"].strip()
-    select = match["select"].lstrip()
-    _check_headings(path, document, text[: match.start("document")].count("\n") + 1)
+    document, select = document.strip(), after.lstrip()
+    _check_headings(path, document, opening.count("\n") + 3)
     return Rule(
         id=path.stem,
         group=path.parent.name,
@@ -193,13 +192,13 @@ def parse(path: Path, origin: str | None = None) -> Rule:
         severity=_severity(path, header.get("severity")),
         confidence=_word(path, "confidence", header.get("confidence"), Confidence),
         needs=tuple(_word(path, "needs", name, Capability) for name in _list(path, header, "needs")),
-        implies=tuple(str(rule) for rule in _list(path, header, "implies")),
+        implies=tuple(_rule_id(path, name) for name in _list(path, header, "implies")),
         only_with=tuple(_event_type(path, name) for name in _list(path, header, "only_with")),
         since=_text(path, header, "since"),
         params=_params(path, header.get("params", {})),
         about=_about(path, header.get("about", "log")),
         reads_findings="finding" in _list(path, header, "reads"),
-        diagnosis=_diagnosis(path, header, match["select"]),
+        diagnosis=_diagnosis(path, header, select),
         document=document,
         select=select.rstrip().rstrip(";"),
         select_line=text[: len(text) - len(select)].count("\n") + 1,
@@ -218,25 +217,28 @@ def _text_of(path: Path) -> str:
 
 
 def _header(path: Path, text: str) -> dict[str, Any]:
-    if len(text) > _LONGEST_HEADER:
-        raise RuleFileError(path, f"the header is longer than {_LONGEST_HEADER:,} characters", 2)
     try:
-        header = yaml.load(text, Loader=_LOADER)  # noqa: S506 - both are safe loaders
-    except yaml.MarkedYAMLError as error:
-        line = error.problem_mark.line + 2 if error.problem_mark else None
-        raise RuleFileError(path, f"the header is not YAML: {error.problem}", line) from None
-    if not isinstance(header, dict):
-        raise RuleFileError(path, "the header is not a YAML mapping", 2)
-    if unknown := sorted(map(str, header.keys() - _KEYS)):
-        raise RuleFileError(path, f"unknown header key {unknown[0]!r}; known are {', '.join(sorted(_KEYS))}", 2)
+        header = front_matter.read(text)
+    except front_matter.NotAHeader as error:
+        raise RuleFileError(path, str(error), None if error.line is None else error.line + 2) from None
+    if unknown := sorted(header.keys() - _KEYS):
+        raise RuleFileError(
+            path, f"unknown header key {_shown(unknown[0])}; known are {', '.join(sorted(_KEYS))}", 2
+        )
     return header
+
+
+def _shown(value: Any) -> str:
+    """What stands in a header, as far as an error repeats it."""
+    text = repr(value)
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
 
 
 def _check_headings(path: Path, document: str, first_line: int) -> None:
     found = re.findall(r"^## (.+)$", document, re.MULTILINE)
     if tuple(found) != HEADINGS:
-        wanted = " / ".join(HEADINGS)
-        raise RuleFileError(path, f"the headings must be: {wanted}; found: {' / '.join(found)}", first_line)
+        wanted, there = " / ".join(HEADINGS), " / ".join(found)
+        raise RuleFileError(path, f"the headings must be: {wanted}; found: {there[:_LONGEST_LIST]}", first_line)
 
 
 def _text(path: Path, header: dict[str, Any], key: str) -> str:
@@ -249,7 +251,7 @@ def _text(path: Path, header: dict[str, Any], key: str) -> str:
 def _list(path: Path, header: dict[str, Any], key: str) -> list[Any]:
     values = header.get(key, [])
     if not isinstance(values, list):
-        raise RuleFileError(path, f"{key} is {values!r}, not a list", 2)
+        raise RuleFileError(path, f"{key} is {_shown(values)}, not a list", 2)
     return values
 
 
@@ -258,7 +260,13 @@ def _word(path: Path, key: str, value: Any, words: type[_W]) -> _W:
         return words(value)
     except ValueError:
         known = ", ".join(word.value for word in words)
-        raise RuleFileError(path, f"{key} is {value!r}, not one of {known}", 2) from None
+        raise RuleFileError(path, f"{key} is {_shown(value)}, not one of {known}", 2) from None
+
+
+def _rule_id(path: Path, value: Any) -> str:
+    if not isinstance(value, str):
+        raise RuleFileError(path, f"implies holds {_shown(value)}, which is no id of a rule", 2)
+    return value
 
 
 def _event_type(path: Path, value: Any) -> str:
@@ -282,21 +290,30 @@ def _severity(path: Path, value: Any) -> tuple[SeverityCase, ...]:
     if len(cases) != len(value) or cases[-1].when is not None or any(c.when is None for c in cases[:-1]):
         raise RuleFileError(path, "every row of severity but the last has a `when`, and only the last has none", 2)
     if wrong := [case.when for case in cases[:-1] if not isinstance(case.when, str)]:
-        raise RuleFileError(path, f"a `when` of severity is {wrong[0]!r}, not a condition in SQL", 2)
+        raise RuleFileError(path, f"a `when` of severity is {_shown(wrong[0])}, not a condition in SQL", 2)
     return cases
 
 
 def _params(path: Path, values: Any) -> tuple[Param, ...]:
     if not isinstance(values, dict):
-        raise RuleFileError(path, f"params is {values!r}, not a mapping of names to {{default, meaning}}", 2)
-    return tuple(_param(path, str(name), value) for name, value in values.items())
+        raise RuleFileError(path, f"params is {_shown(values)}, not a mapping of names to {{default, meaning}}", 2)
+    return tuple(_param(path, name, value) for name, value in values.items())
 
 
 def _param(path: Path, name: str, value: Any) -> Param:
-    default = value.get("default") if isinstance(value, dict) else None
-    if not isinstance(default, int | float) or isinstance(default, bool) or not math.isfinite(default):
-        raise RuleFileError(path, f"param {name} needs a numeric `default` and a `meaning`", 2)
-    return Param(name, float(default), str(value.get("meaning", "")))
+    said = value if isinstance(value, dict) else {}
+    default, meaning = _number(said.get("default")), said.get("meaning", "")
+    if default is None or not isinstance(meaning, str):
+        raise RuleFileError(path, f"param {_shown(name)} needs a numeric `default` and a `meaning`", 2)
+    return Param(name, default, meaning)
+
+
+def _number(value: Any) -> float | None:
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        return None
+    return number if math.isfinite(number) else None
 
 
 def _diagnosis(path: Path, header: dict[str, Any], select: str) -> Diagnosis | None:
@@ -314,5 +331,5 @@ def _diagnosis(path: Path, header: dict[str, Any], select: str) -> Diagnosis | N
 
 def _about(path: Path, value: Any) -> str:
     if value not in ("log", "runtime"):
-        raise RuleFileError(path, f"about is {value!r}, not log or runtime", 2)
+        raise RuleFileError(path, f"about is {_shown(value)}, not log or runtime", 2)
     return str(value)

@@ -119,7 +119,10 @@ def evaluate(audit_file: Path, queries: Sequence[Query], limits: Limits) -> Gene
 
 @dataclass(frozen=True, slots=True)
 class Rows:
-    """The rows that a SELECT gives: `more` says that there are others."""
+    """The rows that a SELECT gives: `more` says that there are others.
+
+    Values that Arrow does not hold (INTERVAL, TIME, BIT, UNION and their like) are text, as DuckDB writes them.
+    """
 
     table: pa.Table
     more: bool

@@ -14,6 +14,7 @@ from auditor.check.catalogue import load
 from auditor.check.custom import forged, query_of
 from auditor.check.header import Rule
 from auditor.check.sandbox import Limits, Rows, evaluate, select
+from auditor.database import saved_audit
 from auditor.errors import RuleFileError, UsageError
 
 _OUTPUT = 32 * 1024**2
@@ -66,11 +67,12 @@ def try_rule(
 ) -> Trial:
     """Evaluate a rule on a finished audit, in the sandbox; the audit stays as it is.
 
-    At most so many findings are shown. Raises RuleFileError if the text is no rule.
+    At most so many findings are shown. Raises RuleFileError if the text is no rule, InputError if the file is no
+    audit.
     """
     rule = read_rule(text, group, rule_id)
     limits = Limits(seconds=seconds)
-    with duckdb.connect(str(audit_file), read_only=True) as con:
+    with saved_audit(Path(audit_file)) as con:
         skipped = con.execute(
             "SELECT count(*) FROM run WHERE NOT list_has_all(capabilities, ?::VARCHAR[])",
             [[need.value for need in rule.needs]],

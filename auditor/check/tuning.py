@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from difflib import get_close_matches
 
 from auditor.check.decisions import like
 from auditor.check.header import Rule, SeverityCase
 from auditor.database import quoted
-from auditor.errors import UnknownRule, UsageError
+from auditor.errors import UnknownParameter, UnknownRule
 from auditor.model.judgement import Severity
 
 
@@ -29,7 +28,7 @@ class Tunings:
     workflow: Mapping[str, Tuning] = field(default_factory=dict)
 
     def apply(self, rules: Mapping[str, Rule]) -> dict[str, Rule]:
-        """These rules, tuned. Raises UnknownRule, and UsageError for a parameter that a rule does not have."""
+        """These rules, tuned. Raises UnknownRule, or UnknownParameter for one that a rule does not have."""
         for tuning in (self.everywhere, *self.workflow.values()):
             _check(rules, tuning)
         return {id: self._tuned(rule) for id, rule in rules.items()}
@@ -80,6 +79,4 @@ def _check(rules: Mapping[str, Rule], tuning: Tuning) -> None:
         known = [param.name for param in rules[id].params]
         for name in params:
             if name not in known:
-                near = get_close_matches(name, known, 3, 0.5) or known
-                hint = f"is it {', '.join(near)}?" if near else "it has none."
-                raise UsageError(f"the rule {id} has no parameter {name!r}; {hint}")
+                raise UnknownParameter(id, name, known)

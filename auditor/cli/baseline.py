@@ -12,7 +12,7 @@ import click
 
 from auditor.check.baseline import BY, Baseline, Change, changes, known_now, read
 from auditor.cli.auditing import Asked, audits
-from auditor.errors import UsageError
+from auditor.errors import UnknownRule, UsageError
 from auditor.model.judgement import ExitCode, FindingState, Outcome
 from auditor.report.words import many, plain
 from auditor.result import Audit
@@ -72,32 +72,42 @@ def write(asked: Asked, named: Path | None, by: str | None, accept: bool) -> int
 @baseline.command(short_help="Say what is new, known and resolved.")
 @audits
 @_file
-@click.option("--exact", is_flag=True, help="Also fail if an entry is resolved: the baseline has to be pruned.")
+@click.option(
+    "--exact",
+    is_flag=True,
+    help="Also fail if an entry is resolved or its rule gone: there is something to prune.",
+)
 def check(asked: Asked, named: Path | None, exact: bool) -> int:
     """Compare the findings in the logs at PATH with the baseline: new, known and resolved.
+
+    An entry is gone if there is no rule of its name, or none any more: nobody can look for what it knows.
 
     \b
     Exit codes:
       0  nothing is new that fails a check
-      1  something is, or with --exact something is resolved
+      1  something is, or with --exact something is resolved or gone
       2  misuse or an internal error
       3  something could not be judged or read
     """
     with asked.under(replace(asked.config, baseline=_named(asked, named))).audit() as result:
         compared = result.report["baseline"]
-        resolved = compared["resolved"]
+        resolved, gone = compared["resolved"], compared["gone"]
         for finding in result.findings:
             if finding["state"] == FindingState.NEW:
                 click.echo(plain(f"new       {finding['severity']:<8} {finding['rule']}: {finding['because']}"))
-        for entry in resolved:
-            click.echo(plain(f"resolved  {entry['missing']:>3} x    {entry['rule']}: {entry['message']}"))
+        for word, entries in (("resolved", resolved), ("gone", gone)):
+            for entry in entries:
+                click.echo(plain(f"{word:<9} {entry['missing']:>3} x    {entry['rule']}: {entry['message']}"))
+        for rule in sorted({entry["rule"] for entry in gone}):
+            click.echo(plain(UnknownRule(rule, _all_rules(result))))
+        also = f", {len(gone):,} of rules that are gone" if gone else ""
         click.echo(
-            f"{compared['new']:,} new, {compared['known']:,} known, {len(resolved):,} resolved; "
+            f"{compared['new']:,} new, {compared['known']:,} known, {len(resolved):,} resolved{also}; "
             f"exit code {int(result.exit_code)}: {result.report['exit_because']}"
         )
-        if resolved:
-            click.echo("`auditor baseline prune` takes what is resolved out of the baseline")
-        if exact and resolved and result.exit_code is ExitCode.CLEAN:
+        if resolved or gone:
+            click.echo("`auditor baseline prune` takes what is resolved or gone out of the baseline")
+        if exact and (resolved or gone) and result.exit_code is ExitCode.CLEAN:
             return int(ExitCode.FOUND)
         return int(result.exit_code)
 
@@ -109,7 +119,8 @@ def check(asked: Asked, named: Path | None, exact: bool) -> int:
 def prune(asked: Asked, named: Path | None, accept: bool) -> int:
     """Take out of the baseline what is not found in the logs at PATH any more. Nothing is added.
 
-    What it says of rules that are not evaluated now stays.
+    What it says of rules that are not evaluated now stays. What it says of rules that there are not goes: name the
+    rules of your own, by --rules or in the configuration.
 
     \b
     Exit codes:
@@ -124,8 +135,9 @@ def prune(asked: Asked, named: Path | None, accept: bool) -> int:
         if (doubt := _unread(result, asked.config.max_rejects)) is not None:
             click.echo(f"auditor: nothing is pruned: {doubt}", err=True)
             return int(ExitCode.CANNOT_TELL)
-        resolved = {entry["fingerprint"]: entry["missing"] for entry in result.report["baseline"]["resolved"]}
-    return _rewrite(file, old, old.without(resolved), accept=accept)
+        compared = result.report["baseline"]
+        missing = {row["fingerprint"]: row["missing"] for row in (*compared["resolved"], *compared["gone"])}
+    return _rewrite(file, old, old.without(missing), accept=accept)
 
 
 def _named(asked: Asked, named: Path | None) -> Path:
@@ -152,6 +164,11 @@ def _unasked(result: Audit) -> set[str]:
     outcomes = {rule["id"]: rule["outcome"] for rule in result.report["rules"]}
     skipped = {id for id, outcome in outcomes.items() if outcome == Outcome.NOT_EVALUATED}
     return skipped | set(result.report["audit"]["not_selected"])
+
+
+def _all_rules(result: Audit) -> list[str]:
+    """Every rule that there is."""
+    return [*(rule["id"] for rule in result.report["rules"]), *result.report["audit"]["not_selected"]]
 
 
 def _standing(result: Audit, by: str) -> list[tuple[str, str, str | None, str]]:

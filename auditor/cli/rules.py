@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 import click
 
 from auditor.check.header import Rule
+from auditor.cli.completion import PATH
 from auditor.cli.rule_options import known, rule_folders
 from auditor.cli.rules_new import new
 from auditor.cli.rules_test import test
+from auditor.report.machine import as_json
 from auditor.report.words import plain
 from auditor.result import audit
 
@@ -48,13 +49,13 @@ def list_(format_: str, folders: tuple[Path, ...]) -> None:
     """List every rule: what it finds, how bad that is, and what a log must record for it."""
     catalogue = known(folders)
     if format_ == "json":
-        click.echo(json.dumps([_described(rule) for rule in catalogue.values()], indent=2, ensure_ascii=False))
+        click.echo(as_json([_described(rule) for rule in catalogue.values()], indent=2))
     else:
         _list(catalogue)
 
 
 @rules.command(short_help="Say which logs exercise which rules.")
-@click.argument("paths", nargs=-1, required=True, metavar="PATH...")
+@click.argument("paths", nargs=-1, required=True, type=PATH, metavar="PATH...")
 @_FORMAT
 @rule_folders
 def coverage(paths: tuple[str, ...], format_: str, folders: tuple[Path, ...]) -> None:
@@ -88,10 +89,10 @@ def _outcomes(path: str, folders: tuple[Path, ...]) -> dict[str, dict[str, Any]]
 
 def _show_coverage(covered: dict[str, dict[str, dict[str, Any]]], format_: str) -> None:
     if format_ == "json":
-        click.echo(json.dumps(covered, indent=2))
+        click.echo(as_json(covered, indent=2))
         return
     for number, path in enumerate(covered, 1):
-        click.echo(f"{number:>3}  {path}")
+        click.echo(f"{number:>3}  {plain(path)}")
     click.echo("\na number: findings in that log; held: evaluated, nothing found; -: not evaluated\n")
     click.echo(f"{'':<32}" + "".join(f"{number:>7}" for number in range(1, len(covered) + 1)))
     rules = sorted({rule for outcomes in covered.values() for rule in outcomes})

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from auditor.check.catalogue import load
+from auditor.check.catalogue import load, rule_files
 from auditor.check.template import rule_template
 from auditor.errors import UsageError
 
@@ -38,7 +38,7 @@ def new(name: str, group: str, folder: Path) -> None:
             raise UsageError(f"{word!r} is not kebab-case, such as slow-payment")
     path = folder / group / f"{name}.sql"
     samples = path.with_suffix(".samples")
-    known = load([folder] if any(folder.glob("*/*.sql")) else [])
+    known = load([folder] if folder.is_dir() and rule_files(folder) else [])
     taken = [str(known[name].path)] if name in known else [str(p) for p in (path, samples) if p.exists()]
     if taken:
         raise UsageError(f"there is a rule of this name already: {taken[0]}")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,7 +16,8 @@ from auditor.check.samples import Promise, kind_of, kinds_of, promise_of, sample
 from auditor.check.sandbox import Limits
 from auditor.cli.rules_new import DEFAULT_FOLDER, sample_log
 from auditor.model.judgement import ExitCode, Outcome
-from auditor.report.words import many, plain
+from auditor.report.machine import as_json
+from auditor.report.words import many, plain, quiet
 from auditor.result import Audit, audit
 
 _SHOWN = 3
@@ -52,7 +52,7 @@ def test(folder: Path, format_: str, seconds: float) -> int:
     tested = [_tested(rule, folder, seconds, broken.get(rule.id)) for rule in rules]
     code = max(_code(rule) for rule in tested)
     if format_ == "json":
-        click.echo(json.dumps({"exit_code": int(code), "rules": tested}, indent=2, ensure_ascii=False))
+        click.echo(as_json({"exit_code": int(code), "rules": tested}, indent=2))
     else:
         _show(tested)
     return int(code)
@@ -153,6 +153,6 @@ def _show_miss(sample: dict[str, Any]) -> None:
     if sample["expected"]:
         click.echo(f"            expected: {sample['expected']}; outcome: {sample['outcome']}")
     for sentence in sample["why"][:_SHOWN]:
-        click.echo(f"            {plain(sentence)}")
+        click.echo(quiet(f"            {plain(sentence)}"))
     if len(sample["why"]) > _SHOWN:
         click.echo(f"            and {len(sample['why']) - _SHOWN:,} more")

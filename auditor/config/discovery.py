@@ -2,15 +2,30 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from auditor.config.loading import has_section
+from auditor.config.loading import has_section, load
+from auditor.config.model import Config
 from auditor.errors import UsageError
+
+VARIABLE = "AUDITOR_CONFIG"
+"""The environment variable that names the configuration."""
 
 OWN_FILE = "auditor.toml"
 SHARED_FILE = "pyproject.toml"
 _REPOSITORY = (".git", ".hg", ".jj")
+
+
+def found(inputs: Sequence[str]) -> Config:
+    """The configuration of some inputs where nobody names one: that of VARIABLE, else the one `discover` finds.
+
+    Raises UsageError as `discover` and `load` do.
+    """
+    named = os.environ.get(VARIABLE)
+    path = Path(named) if named else discover(inputs)
+    return load(path) if path is not None else Config()
 
 
 def discover(inputs: Sequence[str]) -> Path | None:

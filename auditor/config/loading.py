@@ -26,7 +26,7 @@ def load(path: Path) -> Config:
     key by key, everything else as a whole; of two globs for workflows that of this file is the later one. Raises
     UsageError, naming the file, and the line where it is known.
     """
-    raw = _extended(path, ())
+    raw, named_in = _extended(path, ())
     fail_on = raw.get("fail_on", Severity.ERROR)
     default = Config()
     return Config(
@@ -43,6 +43,7 @@ def load(path: Path) -> Config:
         tunings=Tunings(_tuning(raw), {glob: _tuning(own) for glob, own in raw.get("workflow", {}).items()}),
         suppressions=tuple(_suppression(row) for row in raw.get("suppressions", ())),
         notify_hosts=tuple(raw.get("notify_hosts", ())),
+        named_in=named_in,
     )
 
 
@@ -67,7 +68,8 @@ def _section(document: dict[str, Any]) -> Any:
     return tool.get("auditor") if isinstance(tool, dict) else None
 
 
-def _extended(path: Path, above: tuple[Path, ...]) -> dict[str, Any]:
+def _extended(path: Path, above: tuple[Path, ...]) -> tuple[dict[str, Any], dict[str, Path]]:
+    """What a file says with those that it extends, and which of them names what `_names` gives."""
     raw = _read(path)
     resolved = path.resolve()
     if resolved in above:
@@ -75,13 +77,28 @@ def _extended(path: Path, above: tuple[Path, ...]) -> dict[str, Any]:
     for key in _PATHS:
         if key in raw:
             raw[key] = _beside(path, raw[key])
+    here = dict.fromkeys(_names(raw), path)
     if "extend" not in raw:
-        return raw
+        return raw, here
     try:
-        under = _extended(path.parent / raw.pop("extend"), (*above, resolved))
+        under, there = _extended(path.parent / raw.pop("extend"), (*above, resolved))
     except UsageError as error:
         raise UsageError(f"{error} ({path} extends it)") from None
-    return _merged(under, raw)
+    merged = _merged(under, raw)
+    return merged, {name: (there | here)[name] for name in _names(merged)}
+
+
+def _names(raw: dict[str, Any]) -> set[str]:
+    """The rules and groups that a configuration names, and the parameters, as `rule.parameter`."""
+    tunings = [raw, *raw.get("workflow", {}).values()]
+    suppressed = [row["rule"] for row in raw.get("suppressions", ())]
+    severities = [rule for tuning in tunings for rule in tuning.get("severity", {})]
+    params = [row for tuning in tunings for row in tuning.get("params", {}).items()]
+    return {
+        *(*raw.get("select", ()), *raw.get("ignore", ()), *suppressed, *severities),
+        *(rule for rule, _ in params),
+        *(f"{rule}.{name}" for rule, values in params for name in values),
+    }
 
 
 def _beside(path: Path, names: str | list[str]) -> Path | list[Path]:

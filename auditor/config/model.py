@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -18,8 +19,9 @@ RULE_SECONDS = 30.0
 class Config:
     """What is checked, and what of it counts.
 
-    `path` is the file that says so. `fail_on` None means never. `now` is the reference time for everything
-    overdue; None: the log's own. `rules` are folders of custom rules, each of which may take `rule_seconds`.
+    `path` is the file that says so, and `named_in` the one, of those it extends, that names a rule, a group or
+    `rule.parameter`. `fail_on` None means never. `now` is the reference time for everything overdue; None: the
+    log's own. `rules` are folders of custom rules, each of which may take `rule_seconds`.
     """
 
     path: Path | None = None
@@ -35,3 +37,4 @@ class Config:
     tunings: Tunings = field(default_factory=Tunings)
     suppressions: tuple[Suppression, ...] = ()
     notify_hosts: tuple[str, ...] = ()
+    named_in: Mapping[str, Path] = field(default_factory=dict)

@@ -54,7 +54,8 @@ class Outcome(StrEnum):
 class FindingState(StrEnum):
     """What counts of a finding. Only new ones can change an exit code; none of this changes a verdict.
 
-    folded: it is a consequence of another finding. suppressed: somebody decided to live with it, for a reason.
+    folded: another finding explains it; what was decided about that one holds for it. suppressed: somebody decided
+    to live with it, for a reason.
     known: it is in the baseline. new: none of these; without a baseline everything that stands is new.
     """
 
@@ -91,7 +92,8 @@ class Verdict(StrEnum):
 
     corrupt: an error finding of confidence proof or strong. cannot_tell: the history is incomplete, rejected
     rows may belong to it, its ids follow no known scheme, or a rule failed on it. suspect: a finding of
-    confidence suspect at warning or above. sound: none of these.
+    confidence suspect at warning or above. sound: none of these. An audit has the worst verdict of its runs and
+    of the log as a whole, which a finding that belongs to no run is about.
     """
 
     CORRUPT = "corrupt"

@@ -7,6 +7,7 @@ from importlib import resources
 NAMES = {
     "log": "log.schema.json",
     "report": "report.schema.json",
+    "replay": "replay.schema.json",
     "config": "config.schema.json",
     "baseline": "baseline.schema.json",
     "alert": "alert.schema.json",

@@ -80,7 +80,8 @@ column otherwise than it was hashed.
   made all later hashes anew. Only a hash that is kept elsewhere shows that.
 - Not judged: a link to an event that the input does not hold, and a head that names an event which
   the input does not hold. An export that was cut is no broken chain (see incomplete-export).
-- Payloads may be redacted: `dataSha256` stays and is what was hashed.
+- Payloads may be redacted: `dataSha256` stays and is what was hashed. So data that was edited beside
+  a digest that was kept is not seen here; `auditor world verify` compares the two in the store.
 - Whether a log has a chain is read from `fields` of its manifest. A log that promises `hash` and
   carries none is reported.
 - Base rate: none. Stock exports have no hash chain, so the rule was evaluated on none of the 1,256

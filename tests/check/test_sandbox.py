@@ -319,7 +319,11 @@ def test_a_custom_rule_may_not_take_the_name_of_another(tmp_path: Path) -> None:
     ("header", "message"),
     [
         ("reads: [finding]", "cannot read what other rules find"),
-        ("implies: [hung-stepp]", "did you mean hung-step"),
+        ("implies: [b-rul]", "did you mean b-rule"),
+        (
+            "implies: [hung-step]",
+            "hung-step, one of our rules; a rule of your own can imply only rules of your own",
+        ),
         ("implies: [b-rule]", "it implies rules that imply it"),
         ("needs: complete", "needs is 'complete', not a list"),
         ("params: [1]", "not a mapping"),
@@ -337,9 +341,50 @@ def test_a_wrong_custom_rule_is_refused_before_anything_is_read(tmp_path: Path, 
     assert "own/a-rule.sql" in str(raised.value) or header == "implies: [b-rule]"
 
 
-def test_a_custom_rule_may_imply_one_of_ours(tmp_path: Path) -> None:
-    rule_file(tmp_path, "a-rule", finds(), "implies: [hung-step, a-rule]")
-    assert load([tmp_path])["a-rule"].implies == ("hung-step", "a-rule")
+def test_a_custom_rule_may_imply_itself_and_other_custom_rules(tmp_path: Path) -> None:
+    rule_file(tmp_path / "one", "a-rule", finds(), "implies: [b-rule, a-rule]")
+    rule_file(tmp_path / "two", "b-rule", finds())
+    assert load([tmp_path / "one", tmp_path / "two"])["a-rule"].implies == ("b-rule", "a-rule")
+
+
+@pytest.mark.parametrize(
+    "name", ["a-rule.sql", "own/deep/a-rule.sql", "own/a-rule.SQL", "a-rule.samples/own/a-rule.sql"]
+)
+def test_a_rule_at_a_wrong_place_is_an_error(tmp_path: Path, name: str) -> None:
+    """Who put it there believes that it is evaluated."""
+    misplaced = tmp_path / name
+    misplaced.parent.mkdir(parents=True, exist_ok=True)
+    rule_file(tmp_path, "a-rule", finds()).rename(misplaced)
+    rule_file(tmp_path, "another-rule", finds())
+    with pytest.raises(RuleFileError) as raised:
+        load([tmp_path])
+    assert f"{misplaced}: a rule stands at {tmp_path}/<group>/<rule-id>.sql" in str(raised.value)
+
+
+def test_what_lies_among_samples_is_no_rule(tmp_path: Path) -> None:
+    sample = rule_file(tmp_path, "a-rule", finds()).with_suffix(".samples") / "fires-dump" / "events.sql"
+    sample.parent.mkdir(parents=True)
+    sample.write_text("COPY events FROM stdin;")
+    assert [rule.id for rule in of_folder(tmp_path)] == ["a-rule"]
+
+
+def test_groups_may_be_links_even_in_a_circle(tmp_path: Path) -> None:
+    rule_file(tmp_path / "shared", "a-rule", finds())
+    rules = tmp_path / "rules"
+    rules.mkdir()
+    (rules / "team").symlink_to(tmp_path / "shared" / "own")
+    (tmp_path / "shared" / "own" / "all").symlink_to(rules)
+    assert [(rule.group, rule.id) for rule in of_folder(rules)] == [("team", "a-rule")]
+
+
+def test_a_folder_that_is_no_folder_of_rules_is_not_read_to_its_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rule_file(tmp_path, "a-rule", finds())
+    rule_file(tmp_path, "b-rule", finds())
+    monkeypatch.setattr("auditor.check.catalogue.MOST_FILES", 2)
+    with pytest.raises(UsageError, match="more than 2 files are in there"):
+        of_folder(tmp_path)
 
 
 def test_a_file_that_is_no_text_is_refused(tmp_path: Path) -> None:
@@ -353,8 +398,8 @@ def test_a_file_that_is_no_text_is_refused(tmp_path: Path) -> None:
 )
 def test_names_of_rules_and_groups_are_kebab_case(tmp_path: Path, name: str) -> None:
     path = tmp_path / name
-    path.parent.mkdir()
-    path.write_bytes(rule_file(tmp_path / "other", "a-rule", finds()).read_bytes())
+    path.parent.mkdir(exist_ok=True)
+    rule_file(tmp_path, "a-rule", finds()).rename(path)
     with pytest.raises(RuleFileError, match="kebab-case"):
         of_folder(tmp_path)
 

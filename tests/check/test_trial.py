@@ -91,6 +91,30 @@ def test_what_is_no_select_or_leaves_the_sandbox_is_refused(audited: Audit, sql:
         query(audited.path, sql)
 
 
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        ("INTERVAL '1 month -2 days'", "1 month -2 days"),
+        ("[INTERVAL 1 DAY]", "[1 day]"),
+        ("TIME '24:00:00'", "24:00:00"),
+        ("'10:00:00+02'::TIMETZ", "10:00:00+02"),
+        ("'101'::BIT", "101"),
+        ("union_value(a := 1)", "1"),
+        ("340282366920938463463374607431768211455::UHUGEINT", "340282366920938463463374607431768211455"),
+    ],
+)
+def test_a_value_that_arrow_does_not_hold_comes_as_text(audited: Audit, value: str, text: str) -> None:
+    assert query(audited.path, f'SELECT {value} AS "it ""is", 1 AS one').table.to_pylist() == [
+        {'it "is': text, "one": 1}
+    ]
+
+
+def test_a_sum_is_a_number_unless_it_has_more_digits_than_arrow(audited: Audit) -> None:
+    assert query(audited.path, "SELECT sum(i) AS s FROM range(5) AS _(i)").table.to_pydict() == {"s": [10]}
+    with pytest.raises(QueryFailed, match=r"^Conversion Error: Could not cast value 1\d{38} to DECIMAL\(38,0\)"):
+        query(audited.path, f"SELECT 1{'0' * 38}::HUGEINT AS big")
+
+
 def test_a_select_that_does_not_end_is_stopped(audited: Audit) -> None:
     with pytest.raises(QueryFailed, match=r"it took longer than 0\.5 s and was stopped"):
         query(audited.path, "SELECT count(*) FROM range(1000000) a, range(1000000) b", seconds=0.5)

@@ -232,6 +232,12 @@ class TestWhatIsSaid:
                 "orphaned-wait: grace_seconds 90 for workflows w*",
             ]
 
+    def test_a_glob_that_matches_no_workflow_is_named(self, tmp_path: Path) -> None:
+        globs = dict.fromkeys(["w*", "W", "w", "100%", ""], Tuning({WAIT: WARNING}))
+        path = write(tmp_path / "log.ndjson", overdue("wrun_1", "w").events)
+        with audit(path, config=Config(tunings=Tunings(workflow=globs))) as result:
+            assert result.report["audit"]["unmatched_workflows"] == ["W", "100%", ""]
+
     def test_rules_that_are_not_tuned_stay_as_they_are(self) -> None:
         rules = load()
         tuned = Tunings(Tuning({RESTARTED: INFO})).apply(rules)

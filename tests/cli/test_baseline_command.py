@@ -15,6 +15,7 @@ from auditor import ExitCode
 
 FILE = "auditor-baseline.jsonl"
 ONLY = ("--select", RULE)
+GONE = f'{{"rule": "zzz", "pattern": "{"0" * 32}", "count": 3, "workflow": null, "message": "x"}}\n'
 
 
 @pytest.fixture
@@ -192,6 +193,33 @@ class TestCheck:
         assert auditor("baseline", "check", log, *ONLY).returncode == ExitCode.CLEAN
         assert auditor("baseline", "check", log, *ONLY, "--exact").returncode == ExitCode.FOUND
 
+    def test_an_entry_of_a_rule_that_there_is_not_is_said_with_near_names(self, auditor, log, tmp_path) -> None:
+        """As after the rule was renamed: its findings are new under the new name, and the old one says nothing."""
+        auditor("baseline", "write", log, *ONLY)
+        head, *known = (
+            (tmp_path / FILE).read_text("utf-8").replace(RULE, "step-restarted-after-outcom").splitlines()
+        )
+        # The rule is part of a fingerprint.
+        known = [line.replace(json.loads(line)["pattern"], f"{at:032}") for at, line in enumerate(known)]
+        (tmp_path / FILE).write_text("".join(f"{line}\n" for line in (head, *known)), "utf-8")
+        done = auditor("baseline", "check", log, *ONLY)
+        lines = done.stdout.splitlines()
+        assert [line.split()[0] for line in lines[:5]] == ["new", "new", "new", "gone", "gone"]
+        assert lines[5].startswith(
+            f"there is no rule or group called 'step-restarted-after-outcom'; did you mean {RULE}"
+        )
+        assert lines[6].startswith("3 new, 0 known, 0 resolved, 2 of rules that are gone; exit code 1: 3 findings")
+
+    def test_an_entry_of_a_rule_that_there_is_not_fails_only_if_it_must_be_exact(
+        self, auditor, log, tmp_path
+    ) -> None:
+        auditor("baseline", "write", log, *ONLY)
+        with (tmp_path / FILE).open("a", encoding="utf-8") as file:
+            file.write(GONE)
+        assert auditor("baseline", "check", log, *ONLY).returncode == ExitCode.CLEAN
+        assert auditor("baseline", "check", log, *ONLY, "--exact").returncode == ExitCode.FOUND
+        assert auditor("check", log, *ONLY, "--baseline", FILE).returncode == ExitCode.CLEAN
+
     @pytest.mark.parametrize("command", [("baseline", "check", "--exact"), ("check",)])
     def test_a_baseline_does_not_hide_what_could_not_be_judged(self, auditor, log, command) -> None:
         auditor("baseline", "write", log, *ONLY)
@@ -218,6 +246,14 @@ class TestPrune:
         assert [entry["count"] for entry in entries(tmp_path / FILE)] == [1]
         assert "nothing to change" in auditor("baseline", "prune", log, *ONLY).stdout
         assert auditor("check", log, *ONLY, "--baseline", FILE).returncode == ExitCode.FOUND
+
+    def test_what_is_known_of_rules_that_there_are_not_is_taken_out(self, auditor, log, tmp_path) -> None:
+        auditor("baseline", "write", log, *ONLY)
+        before = (tmp_path / FILE).read_text("utf-8")
+        (tmp_path / FILE).write_text(before + GONE, "utf-8")
+        done = auditor("baseline", "prune", log, *ONLY, "--accept")
+        assert done.stdout.splitlines()[0] == f"- zzz {'0' * 32} 3 -> 0: x"
+        assert (tmp_path / FILE).read_text("utf-8") == before
 
     def test_without_a_baseline_it_is_misuse(self, auditor, log) -> None:
         assert auditor("baseline", "prune", log).returncode == ExitCode.ERROR

@@ -16,7 +16,15 @@ from jsonschema import Draft202012Validator
 from auditor import schemas
 from auditor.model import ids
 from auditor.model.events import FenceKind
-from auditor.model.judgement import Capability, Confidence, Outcome, RuntimeVerdict, Severity, Verdict
+from auditor.model.judgement import (
+    Capability,
+    Confidence,
+    Outcome,
+    ReplayOutcome,
+    RuntimeVerdict,
+    Severity,
+    Verdict,
+)
 from auditor.pipeline import run_audit
 
 Json = dict[str, Any]
@@ -108,14 +116,15 @@ def test_every_part_of_a_schema_is_described(name: str) -> None:
     assert [at for at, part in parts(schema) if not described(part)] == []
 
 
-@pytest.mark.parametrize("name", ["report", "config", "baseline"])
+@pytest.mark.parametrize("name", ["report", "replay", "config", "baseline"])
 def test_no_other_key_is_allowed_than_those_described(name: str) -> None:
     objects = [(at, part) for at, part in parts(SCHEMAS[name]) if "properties" in part]
     assert [at for at, part in objects if part.get("additionalProperties") is not False] == []
 
 
-def test_every_key_of_a_report_is_always_present() -> None:
-    objects = [(at, part) for at, part in parts(SCHEMAS["report"]) if "properties" in part]
+@pytest.mark.parametrize("name", ["report", "replay"])
+def test_every_key_of_a_report_is_always_present(name: str) -> None:
+    objects = [(at, part) for at, part in parts(SCHEMAS[name]) if "properties" in part]
     assert [at for at, part in objects if set(part["required"]) != set(part["properties"])] == []
 
 
@@ -129,6 +138,7 @@ def test_every_key_of_a_report_is_always_present() -> None:
         ("report", "verdict", Verdict),
         ("report", "runtimeVerdict", RuntimeVerdict),
         ("report", "capability", Capability),
+        ("replay", "outcome", ReplayOutcome),
         ("config", "severity", Severity),
         ("config", "capability", Capability),
     ],
