@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,7 @@ import duckdb
 import pyarrow as pa
 
 from auditor import schemas
-from auditor.errors import UsageError
+from auditor.errors import InputError, UsageError
 
 REFUSED = (duckdb.Error, UnicodeDecodeError)
 """What DuckDB raises when it refuses data or a statement. The second, because its message may quote the data, cut
@@ -54,6 +54,66 @@ def new_audit(path: Path, scratch: Path, memory_limit: str | None = None) -> Ite
         con.execute("DETACH audit")
     finally:
         con.close()
+
+
+def saved_audit(path: Path) -> duckdb.DuckDBPyConnection:
+    """A read-only connection to an audit file, whoever it is from: nothing in it reaches a file or the network.
+
+    Raises InputError if it cannot be opened, or defines a view or a macro that no audit has: that could stand in
+    for a table of ours, or for a function of DuckDB.
+    """
+    try:
+        con = duckdb.connect(str(path), read_only=True)
+    except duckdb.Error:
+        raise InputError(str(path), "is no audit file: DuckDB cannot open it") from None
+    try:
+        # Not at `connect`: nobody in this process could then open the file beside us in DuckDB's usual way.
+        with suppress(duckdb.InvalidInputException):  # another connection of ours to it has locked them already
+            con.execute(_CONFINED)
+        foreign = _foreign(con)
+    except BaseException:
+        con.close()
+        raise
+    if foreign:
+        con.close()
+        raise InputError(str(path), f"is no audit file: it defines {foreign[0]}, which no audit does")
+    return con
+
+
+_CONFINED = """
+    SET enable_external_access = false;
+    SET autoload_known_extensions = false;
+    SET autoinstall_known_extensions = false;
+    SET allow_community_extensions = false;
+    SET python_enable_replacements = false;
+    SET GLOBAL TimeZone = 'UTC';
+    SET lock_configuration = true;
+"""
+
+_VIEWS = {"event", "log", "witness_detail"}
+_MACROS = {
+    "core_rank",
+    "crockford",
+    "entity_witness",
+    "fence_ms",
+    "kind_of",
+    "param",
+    "refusal_witness",
+    "short_id",
+    "ulid_floor",
+    "ulid_low",
+    "witness",
+}
+
+
+def _foreign(con: duckdb.DuckDBPyConnection) -> list[str]:
+    """What a file defines that an audit does not. DuckDB's own functions are asked, by their whole names."""
+    views = con.execute("SELECT view_name FROM system.main.duckdb_views() WHERE NOT internal").fetchall()
+    macros = con.execute("SELECT function_name FROM system.main.duckdb_functions() WHERE NOT internal").fetchall()
+    return [
+        *(f"the view {name!r}" for (name,) in views if name not in _VIEWS),
+        *(f"the macro {name!r}" for (name,) in macros if name not in _MACROS),
+    ]
 
 
 _SEARCH_PATH = "SET search_path = 'working,audit'"

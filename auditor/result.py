@@ -15,6 +15,7 @@ import duckdb
 
 from auditor.check.decisions import Suppression
 from auditor.config import Config, load
+from auditor.database import saved_audit
 from auditor.document import build
 from auditor.errors import InputError, UsageError
 from auditor.model.judgement import Capability, ExitCode, Severity, Verdict
@@ -30,29 +31,34 @@ class Audit:
     def __init__(self, path: Path, owned: tempfile.TemporaryDirectory[str] | None = None) -> None:
         self.path = path
         self._owned = owned
-        self.con = duckdb.connect(str(path), read_only=True)
-        self.con.execute("SET TimeZone = 'UTC'")
+        self.con = saved_audit(path)
 
     @cached_property
     def report(self) -> dict[str, Any]:
-        """The whole `auditor.report/v1`, read when it is first asked for."""
-        return build(self.con.cursor())
+        """The whole `auditor.report/v1`, read when it is first asked for. Raises InputError if it is damaged."""
+        try:
+            return build(self.con.cursor())
+        except (duckdb.Error, LookupError, TypeError, ValueError) as error:
+            raise InputError(
+                str(self.path), "is damaged, or of another version of auditor; make the audit again"
+            ) from error
 
     @classmethod
     def open(cls, path: str | Path) -> Audit:
         """Open a saved audit file. Raises InputError if it is none."""
+        opened = cls(Path(path))
         try:
-            with duckdb.connect(str(path), read_only=True) as con:
-                rows = con.execute("SELECT value FROM meta WHERE key = 'schema'").fetchall()
+            rows = opened.con.execute("SELECT value FROM meta WHERE key = 'schema'").fetchall()
         except duckdb.Error:
             rows = []
         if rows != [(AUDIT_SCHEMA,)]:
+            opened.close()
             raise InputError(str(path), f"is no audit file ({AUDIT_SCHEMA}); `auditor check --save` writes one")
-        return cls(Path(path))
+        return opened
 
     @property
     def verdict(self) -> Verdict:
-        """The worst log verdict of its runs."""
+        """The worst log verdict: of its runs, and of what was found about the log as a whole."""
         return Verdict(self.report["verdict"])
 
     @property
@@ -78,7 +84,8 @@ class Audit:
     def events(self, places: Mapping[str, Collection[int]]) -> dict[str, list[dict[str, Any]]]:
         """The events at these positions of these runs, in log order; for showing the log around witnesses.
 
-        One call for many runs: each call reads the whole log once.
+        `created_at` is a text, `2026-11-22 12:00:03.000`, as a log may name a year that Python has no date for;
+        empty if the log does not say it. One call for many runs: each call reads the whole log once.
         """
         asked = [(run_id, at) for run_id, positions in places.items() for at in positions]
         cursor = self.con.execute(
@@ -87,7 +94,8 @@ class Audit:
             chosen AS (SELECT log.* FROM log JOIN asked USING (run_id, "position"))
             SELECT
                 chosen.run_id, chosen."position", chosen.event_id, chosen.event_type, chosen.role,
-                chosen.correlation_id, chosen.created_at,
+                chosen.correlation_id,
+                coalesce(strftime(chosen.created_at, '%Y-%m-%d %H:%M:%S.%g'), '') AS created_at,
                 coalesce(chosen.kind || coalesce('#' || ordinal, ''), '') AS entity,
                 event.step_name, event.resume_at, event.fence_kind, event.fence_value, known
             FROM chosen

@@ -19,6 +19,8 @@ import duckdb
 
 from auditor import Audit, AuditorError, audit
 
+from .settings import MIB
+
 SUMMARY = ("verdict", "exit_code", "counts", "fence_coverage")
 """The keys of a report that the dashboard keeps beside the audit file."""
 
@@ -33,7 +35,7 @@ def main() -> None:
     """Make the audit that stdin asks for."""
     order = json.loads(sys.stdin.readline())
     threading.Thread(target=_end_with_server, daemon=True).start()
-    _bound(order["memory"])
+    _bound(order["memory"], order["disk"])
     try:
         with _made(order) as made:
             _say(**_outcome(made.report))
@@ -41,8 +43,10 @@ def main() -> None:
         _say(problem=_without(str(error), order["secret"]))
     except (MemoryError, duckdb.OutOfMemoryException):
         _say(problem=f"It needs more memory than an audit may use here ({order['memory']}).")
-    except duckdb.IOException:
-        _say(problem="The server could not write the audit; its disk may be full.")
+    except (OSError, duckdb.IOException, duckdb.TransactionException, duckdb.FatalException) as error:
+        print(f"auditor: {error}", file=sys.stderr)
+        most = f"more disk than an audit may use here ({order['disk'] / MIB:,.0f} MiB)"
+        _say(problem=f"The server could not write the audit: its disk is full, or it takes {most}.")
 
 
 def _made(order: dict[str, Any]) -> Audit:
@@ -88,8 +92,12 @@ def _end_with_server() -> None:
     os._exit(1)
 
 
-def _bound(memory: str) -> None:
-    """The database bounds itself; this bounds the rest, so that no log can take all memory of the machine."""
+def _bound(memory: str, disk: int) -> None:
+    """The database bounds itself; this bounds the rest, so that no log can take all of the machine.
+
+    No file may be larger than `disk`, in bytes; the worker watches them in sum, as far as they have names.
+    """
+    resource.setrlimit(resource.RLIMIT_FSIZE, (disk, disk))
     number, unit = re.fullmatch(r"([\d.]+)\s*([KMGT]?)i?B?", memory, re.IGNORECASE).groups()  # type: ignore[union-attr]
     most = 2 * int(float(number) * _UNITS[unit.upper()]) + _AROUND
     if sys.platform == "linux":

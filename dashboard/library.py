@@ -67,6 +67,16 @@ class Entry:
         """Its audit file can be read."""
         return self.state == "done"
 
+    @property
+    def is_imported(self) -> bool:
+        """Its audit file was there already: it was made elsewhere, or by another dashboard."""
+        return self.finished_at is not None and self.finished_at <= self.created_at
+
+    @property
+    def made_at(self) -> int:
+        """When it was made: of an audit file that was there already, when that was written."""
+        return min(self.created_at, self.finished_at or self.created_at)
+
 
 class Upload(Protocol):
     """One file of an upload: a row of `upload` in `state.sql`."""
@@ -114,14 +124,17 @@ class Library:
         return Entry.of(rows[0]) if rows else None
 
     def before(self, entry: Entry) -> Entry | None:
-        """The finished audit that `entry` is compared with: the last one of the same name, else the last one."""
+        """The finished audit that `entry` is compared with: the last one of the same name that was made before it.
+
+        Never one of another name: what is new against the logs of another system is no news.
+        """
         rows = self.state.rows(
             """
             SELECT * FROM audit
-            WHERE state = 'done' AND (created_at, audit_id) < (?, ?)
-            ORDER BY name = ? DESC, created_at DESC, audit_id DESC LIMIT 1
+            WHERE state = 'done' AND name = ? AND (min(created_at, finished_at), audit_id) < (?, ?)
+            ORDER BY min(created_at, finished_at) DESC, audit_id DESC LIMIT 1
             """,
-            [entry.created_at, entry.audit_id, entry.name],
+            [entry.name, entry.made_at, entry.audit_id],
         )
         return Entry.of(rows[0]) if rows else None
 
@@ -134,14 +147,18 @@ class Library:
             raise NoRoom("The disk of the server is full: less than 1 GiB is free. Delete audits, then try again.")
         name = shown_name(name)
         audit_id = str(ULID())
-        with self.state.change() as con:
-            con.execute(
-                "INSERT INTO audit (audit_id, name, created_at, created_by, state, keep_payloads)"
-                " VALUES (?, ?, ?, ?, ?, ?)",
-                [audit_id, name, now_ms(), who, state, keep_payloads],
-            )
-            self.state.note(con, who, "import", audit_id, name=name, keep_payloads=keep_payloads)
         self.uploads(audit_id).mkdir(parents=True)
+        try:
+            with self.state.change() as con:
+                con.execute(
+                    "INSERT INTO audit (audit_id, name, created_at, created_by, state, keep_payloads)"
+                    " VALUES (?, ?, ?, ?, ?, ?)",
+                    [audit_id, name, now_ms(), who, state, keep_payloads],
+                )
+                self.state.note(con, who, "import", audit_id, name=name, keep_payloads=keep_payloads)
+        except BaseException:
+            self._remove(audit_id)
+            raise
         return audit_id
 
     def file(self, audit_id: str) -> Path:
@@ -166,9 +183,9 @@ class Library:
 
     def abandon(self, audit_id: str) -> None:
         """Forget an audit whose uploads did not arrive."""
+        self._remove(audit_id)
         with self.state.change() as con:
             con.execute("DELETE FROM audit WHERE audit_id = ?", [audit_id])
-        shutil.rmtree(self.uploads(audit_id), ignore_errors=True)
 
     def rename(self, audit_id: str, name: str, who: str) -> None:
         """Call an audit something else."""
@@ -178,28 +195,20 @@ class Library:
 
     @contextmanager
     def reading(self, audit_id: str) -> Iterator[duckdb.DuckDBPyConnection]:
-        """A connection to a finished audit, for this thread alone. Raises InputError if it is none."""
-        with self.opened(audit_id) as audit:
-            cursor = audit.con.cursor()
-            try:
-                yield cursor
-            finally:
-                cursor.close()
+        """A connection to a finished audit, for this thread alone. Raises InputError if it is none.
 
-    @contextmanager
-    def opened(self, audit_id: str) -> Iterator[Audit]:
-        """A finished audit, which is not closed meanwhile. Raises InputError if it is none.
-
-        It stays open for the next who asks.
+        The audit stays open for the next who asks.
         """
         with self._lock:
             opened = self._open.pop(audit_id, None) or _Opened(Audit.open(self.file(audit_id)))
             self._open[audit_id] = opened
+            cursor = opened.audit.con.cursor()
             opened.readers += 1
             self._close_idle()
         try:
-            yield opened.audit
+            yield cursor
         finally:
+            cursor.close()
             with self._lock:
                 opened.readers -= 1
                 # Somebody may have deleted it meanwhile: then who reads it last closes it.
@@ -218,9 +227,15 @@ class Library:
             opened = self._open.pop(audit_id, None)
             if opened is not None and not opened.readers:
                 opened.audit.close()
+        self._remove(audit_id)
         with self.state.change() as con:
             con.execute("DELETE FROM audit WHERE audit_id = ?", [audit_id])
             self.state.note(con, who, "delete", audit_id, name=entry.name if entry else "")
+        # It may have been under way, and finished while we were here.
+        self._remove(audit_id)
+
+    def _remove(self, audit_id: str) -> None:
+        """Remove its files. Before anything is written about it: a full disk has no room for that."""
         self.file(audit_id).unlink(missing_ok=True)
         shutil.rmtree(self.uploads(audit_id), ignore_errors=True)
 

@@ -71,18 +71,21 @@ def finish(library: Library, audit_id: str, summary: dict[str, Any]) -> None:
 
 def fail(library: Library, audit_id: str, problem: str) -> None:
     """It cannot be made; `problem` says why, to people."""
-    with library.state.change() as con:
-        _end(con, audit_id, "failed", problem)
+    # First of all: a full disk has no room to write that it failed.
     library.file(audit_id).unlink(missing_ok=True)
     _clear(library, audit_id)
+    with library.state.change() as con:
+        _end(con, audit_id, "failed", problem)
 
 
 def cancel(library: Library, audit_id: str, who: str) -> None:
     """Somebody does not want it any more."""
-    with library.state.change() as con:
-        if _end(con, audit_id, "cancelled", None):
-            library.state.note(con, who, "cancel", audit_id)
-    _clear(library, audit_id)
+    try:
+        with library.state.change() as con:
+            if _end(con, audit_id, "cancelled", None):
+                library.state.note(con, who, "cancel", audit_id)
+    finally:
+        _clear(library, audit_id)
 
 
 def recover(library: Library) -> None:
@@ -97,6 +100,17 @@ def recover(library: Library) -> None:
         else:
             with library.state.change() as con:
                 con.execute("UPDATE audit SET state = 'queued' WHERE audit_id = ?", [audit_id])
+    queued = {row["audit_id"] for row in library.state.rows("SELECT audit_id FROM audit WHERE state = 'queued'")}
+    for left in library.uploads("").glob("*"):
+        if left.name not in queued:
+            _clear(library, left.name)
+
+
+def forget_lost(library: Library) -> None:
+    """Uploads that ended when not even that could be written: their files are gone, their entries are not."""
+    for row in library.state.rows("SELECT audit_id FROM audit WHERE state = 'receiving'"):
+        if not library.uploads(row["audit_id"]).exists():
+            library.abandon(row["audit_id"])
 
 
 def _end(con: sqlite3.Connection, audit_id: str, state: str, problem: str | None) -> bool:

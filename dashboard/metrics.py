@@ -8,12 +8,13 @@ from collections.abc import Iterator
 from http import HTTPStatus
 from typing import Any
 
+import duckdb
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
 from prometheus_client.core import GaugeMetricFamily, Metric
 
-from auditor import InputError
+from auditor import InputError, Verdict
 
-from .library import Library
+from .library import Entry, Library
 from .queries import metrics as queries
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
@@ -94,19 +95,25 @@ class _Folder:
             "When an audit was last finished; 0: never.",
             value=finished / 1000,
         )
+        if done:
+            yield from self._newest(done[0])
+
+    def _newest(self, entry: Entry) -> Iterator[Metric]:
+        """What one audit says; nothing if it cannot be read, as none found is not the same as none."""
+        try:
+            with self._library.reading(entry.audit_id) as con:
+                rows = queries.findings(con)
+        except (InputError, duckdb.Error):  # damaged, or deleted since we looked
+            return
+        verdict = GaugeMetricFamily(f"{_PREFIX}_verdict", "1 for that of the newest audit.", labels=["verdict"])
+        for each in Verdict:
+            verdict.add_metric([each.value], entry.summary is not None and entry.summary["verdict"] == each)
+        yield verdict
         findings = GaugeMetricFamily(
             f"{_PREFIX}_findings", "Findings of the newest audit.", labels=["rule", "severity"]
         )
-        unread = GaugeMetricFamily(f"{_PREFIX}_open_findings", "New findings of the newest audit.", value=0)
-        if done:
-            try:
-                with self._library.reading(done[0].audit_id) as con:
-                    rows = queries.findings(con)
-            except InputError:  # deleted since we looked
-                rows = []
-            for row in rows:
-                findings.add_metric([row["rule"], row["severity"]], row["findings"])
-            new = sum(row["new"] for row in rows)
-            unread = GaugeMetricFamily(f"{_PREFIX}_open_findings", "New findings of the newest audit.", value=new)
+        for row in rows:
+            findings.add_metric([row["rule"], row["severity"]], row["findings"])
         yield findings
-        yield unread
+        new = sum(row["new"] for row in rows)
+        yield GaugeMetricFamily(f"{_PREFIX}_open_findings", "New findings of the newest audit.", value=new)

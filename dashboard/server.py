@@ -48,6 +48,10 @@ def app(service: Service, started: Callable[[], None] = lambda: None) -> st.App:
         finally:
             service.worker.stop()
 
+    def refused(session: str, status: int, why: str) -> None:
+        counted.refused(status)
+        service.lost.note(session, why)
+
     def health(_: Request) -> Response:
         return PlainTextResponse("ok\n")
 
@@ -65,7 +69,7 @@ def app(service: Service, started: Callable[[], None] = lambda: None) -> st.App:
             Route("/metrics", counts),
             Route("/overview", home),  # the one page that Streamlit knows by no name
         ],
-        middleware=security.layers(service.settings, counted.refused),
+        middleware=security.layers(service.settings, refused),
         lifespan=working,
     )
     _configure(service.settings)

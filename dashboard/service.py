@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from .library import Library
+from .lost import LostUploads
 from .settings import Settings
 from .triage import Triage
 from .worker import Worker
@@ -18,6 +19,7 @@ class Service:
     library: Library
     triage: Triage
     worker: Worker
+    lost: LostUploads = field(default_factory=LostUploads)
 
     @classmethod
     def of(cls, settings: Settings) -> Service:

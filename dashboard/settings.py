@@ -9,6 +9,9 @@ from pathlib import Path
 
 MIB = 1024**2
 
+_SLOWEST = 16 * 1024
+"""Bytes a second that an upload may not fall behind for longer than its patience."""
+
 
 class Auth(StrEnum):
     """How a visitor shows who they are."""
@@ -44,7 +47,8 @@ class Limits:
     upload: int = 2 * 1024 * MIB
     """One upload through the API."""
     page_upload: int = 200 * MIB
-    """One upload through the page, which holds it in memory."""
+    """What one visitor uploads through the page, which holds it in memory; all together: as many times as
+    uploads are taken at once."""
     waiting: int = 20
     """Audits that wait for their turn."""
     uploads_at_once: int = 4
@@ -52,10 +56,18 @@ class Limits:
     """Seconds that an upload may be slower than 16 KiB a second."""
     audit_seconds: float = 3600.0
     audit_memory: str = "2GB"
+    audit_disk: int = 20 * 1024 * MIB
+    """What an audit may take while it is made, beside its uploads."""
+    free_disk: int = 256 * MIB
+    """Where less is free, the audit under way is ended."""
     query_seconds: float = 10.0
     query_rows: int = 10_000
     page_rows: int = 100
     """Rows of a table that reach the browser at once."""
+
+    def patience(self, received: int) -> float:
+        """Seconds after its begin by which an upload must have brought more than so many bytes."""
+        return self.upload_patience + received / _SLOWEST
 
 
 @dataclass(frozen=True, slots=True)

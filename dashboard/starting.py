@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import filecmp
-import hashlib
 import json
-import os
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
 from auditor import Audit, UsageError
 
-from .api.inbox import Received
 from .audit_job import SUMMARY
 from .library import Library, NoRoom
+from .queries.imports import keeps_payloads
 from .service import Service
 from .who import LOCAL
 
@@ -36,11 +34,12 @@ def begin(service: Service, paths: Sequence[Path]) -> None:
 def _show(library: Library, path: Path) -> None:
     with Audit.open(path) as audit:
         report = audit.report
+        kept = keeps_payloads(audit.con)
     size = path.stat().st_size
     same = (entry for entry in library.entries() if entry.is_done and entry.audit_bytes == size)
     if any(filecmp.cmp(path, library.file(entry.audit_id), shallow=False) for entry in same):
         return
-    audit_id = library.begin(path.stem, LOCAL)
+    audit_id = library.begin(path.stem, LOCAL, keep_payloads=kept)
     try:
         shutil.copyfile(path, library.file(audit_id))
     except OSError:
@@ -48,42 +47,29 @@ def _show(library: Library, path: Path) -> None:
         raise
     library.uploads(audit_id).rmdir()
     summary = {key: report[key] for key in SUMMARY}
+    # An audit does not say when it was made; nobody wrote the file later than this.
+    written = path.stat().st_mtime_ns // 1_000_000
     with library.state.change() as con:
         con.execute(
             """
-            UPDATE audit SET state = 'done', finished_at = created_at, audit_bytes = ?, summary = ?
+            UPDATE audit SET state = 'done', finished_at = min(created_at, ?), audit_bytes = ?, summary = ?
             WHERE audit_id = ?
             """,
-            [size, json.dumps(summary), audit_id],
+            [written, size, json.dumps(summary), audit_id],
         )
 
 
 def _queue(service: Service, path: Path) -> None:
+    """Audit a log where it stands: what is read is what is there when it is its turn, also if it is in use."""
+    if not path.is_dir() and not path.is_file():
+        raise UsageError(f"{path}: is no file and no folder; save it in a file first")
     library = service.library
-    audit_id = library.begin(path.resolve().name, LOCAL)
-    folder = library.uploads(audit_id)
+    name = path.resolve().name or "logs"
+    audit_id = library.begin(name, LOCAL)
     try:
-        if path.is_dir():
-            shutil.copytree(path, folder, copy_function=_put, dirs_exist_ok=True)
-        else:
-            _put(path, folder / path.name)
-        files = sorted(file for file in folder.rglob("*") if file.is_file())
-        library.received_all(audit_id, [_received(file, folder) for file in files])
+        # A link in place of uploads: removing those removes the link, and never what it leads to.
+        (library.uploads(audit_id) / name).symlink_to(path.resolve())
     except OSError:
         library.abandon(audit_id)
         raise
     service.worker.submit(audit_id)
-
-
-def _received(file: Path, folder: Path) -> Received:
-    with file.open("rb") as content:
-        digest = hashlib.file_digest(content, "sha256").hexdigest()
-    return Received(str(file.relative_to(folder)), file.stat().st_size, digest)
-
-
-def _put(source: str | Path, target: str | Path) -> None:
-    """Another name for the same file where that can be, as logs are large; it goes when the audit is made."""
-    try:
-        os.link(Path(source).resolve(), target)
-    except OSError:
-        shutil.copyfile(source, target)

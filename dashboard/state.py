@@ -11,20 +11,31 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from auditor import UsageError
+
 SCHEMA = "auditor.dashboard/v1"
 _WAIT_SECONDS = 30.0
 
 
 class State:
-    """The database of a dashboard folder. Any thread may use it; each has a connection of its own."""
+    """The database of a dashboard folder. Any thread may use it; each has a connection of its own.
+
+    Raises UsageError if the file is damaged, or cannot be written.
+    """
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._local = threading.local()
-        with self._connected() as con:
-            con.executescript(Path(__file__).with_name("state.sql").read_text("utf-8"))
-            con.execute("INSERT OR IGNORE INTO meta VALUES ('schema', ?)", [SCHEMA])
-            con.commit()
+        try:
+            with self._connected() as con:
+                con.executescript(Path(__file__).with_name("state.sql").read_text("utf-8"))
+                con.execute("INSERT OR IGNORE INTO meta VALUES ('schema', ?)", [SCHEMA])
+                con.commit()
+                ((found,),) = con.execute("PRAGMA quick_check(1)").fetchall()
+        except sqlite3.DatabaseError as error:
+            raise UsageError(f"{path}: {_meant(error)}") from None
+        if found != "ok":
+            raise UsageError(f"{path}: {_DAMAGED}")
 
     def rows(self, sql: str, values: Sequence[Any] = ()) -> list[dict[str, Any]]:
         """What a query gives, a dictionary a row."""
@@ -60,6 +71,14 @@ class State:
             con.execute("PRAGMA foreign_keys = ON")
             self._local.con = con
         yield con
+
+
+_DAMAGED = "is damaged; restore its backup, or move it away: what was decided about findings is in it alone"
+
+
+def _meant(error: sqlite3.DatabaseError) -> str:
+    code = getattr(error, "sqlite_errorname", "")
+    return _DAMAGED if code.startswith(("SQLITE_NOTADB", "SQLITE_CORRUPT")) else f"cannot be used: {error}"
 
 
 def now_ms() -> int:

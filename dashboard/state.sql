@@ -16,15 +16,16 @@ CREATE TABLE IF NOT EXISTS audit (
     phase TEXT,                             -- what it is doing while it runs
     progress REAL,                          -- 0..1 of that phase; null: nobody knows
     problem TEXT,                           -- why it failed
-    finished_at INTEGER,
+    finished_at INTEGER,                    -- of an imported audit file: when that was written, before created_at
     keep_payloads INTEGER NOT NULL DEFAULT 0,
-    uploaded_bytes INTEGER NOT NULL DEFAULT 0,
+    uploaded_bytes INTEGER NOT NULL DEFAULT 0,  -- 0 too where a log of the command line was read in place
     audit_bytes INTEGER,                    -- size of its audit file
     summary TEXT                            -- JSON, when it is done: verdict, exit_code, counts, fence_coverage
 ) STRICT;
 CREATE INDEX IF NOT EXISTS audit_by_time ON audit (created_at);
 
--- What was uploaded for it, file by file; the files themselves are removed when it is done.
+-- What was uploaded for it, file by file; the files themselves are removed when it is done. In their folder a log of
+-- the command line is a link: removing it leaves the log alone.
 CREATE TABLE IF NOT EXISTS upload (
     audit_id TEXT NOT NULL REFERENCES audit (audit_id) ON DELETE CASCADE,
     name TEXT NOT NULL,                     -- relative, as the uploader called it

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import shutil
-from collections.abc import Collection, Iterable
+from collections import Counter
+from collections.abc import Iterable
+from pathlib import PurePosixPath
 from typing import IO, BinaryIO
 
 from .api.inbox import Received, safe_name
@@ -16,10 +18,9 @@ _CHUNK = 1 << 20
 def receive(library: Library, audit_id: str, files: Iterable[tuple[str, BinaryIO]]) -> None:
     """Copy files to the folder of an audit that is begun, and write them down. Closes each."""
     received: list[Received] = []
-    taken: set[str] = set()
+    names = _Names()
     for raw, stream in files:
-        name = _free(safe_name(raw), taken)
-        taken.add(name.casefold())
+        name = names.free(safe_name(raw))
         target = library.uploads(audit_id) / name
         target.parent.mkdir(parents=True, exist_ok=True)
         with stream, target.open("xb") as out:
@@ -29,17 +30,34 @@ def receive(library: Library, audit_id: str, files: Iterable[tuple[str, BinaryIO
     library.received_all(audit_id, received)
 
 
-def _free(name: str, taken: Collection[str]) -> str:
-    """The name, or one with a number if it is taken, or would be both a file and a folder."""
-    number, free = 1, name
-    while any(_collide(free.casefold(), other) for other in taken):
-        number += 1
-        free = f"{number}-{name}"
-    return free
+class _Names:
+    """The names of one upload. Upper and lower case are one, as on many disks."""
+
+    def __init__(self) -> None:
+        self._files: set[str] = set()
+        self._folders: set[str] = set()
+        self._numbers: Counter[str] = Counter()
+
+    def free(self, name: str) -> str:
+        """The name, or one with a number if it is taken, or would be both a file and a folder. It is taken now."""
+        top = name.casefold().partition("/")[0]
+        free = name
+        while not self._is_free(free.casefold()):
+            # Counted for the whole folder: who sends the same name again and again gets no slower answer.
+            self._numbers[top] += 1
+            free = f"{self._numbers[top] + 1}-{name}"
+        self._files.add(free.casefold())
+        self._folders.update(_folders(free.casefold()))
+        return free
+
+    def _is_free(self, name: str) -> bool:
+        taken = name in self._files or name in self._folders
+        return not taken and self._files.isdisjoint(_folders(name))
 
 
-def _collide(one: str, other: str) -> bool:
-    return one == other or one.startswith(f"{other}/") or other.startswith(f"{one}/")
+def _folders(name: str) -> list[str]:
+    """Every folder that a file of this name lies in."""
+    return [str(folder) for folder in PurePosixPath(name).parents][:-1]
 
 
 class _Digesting:

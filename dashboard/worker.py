@@ -17,10 +17,12 @@ from pathlib import Path
 from typing import IO, Any, cast
 
 from . import lifecycle
+from .custom_rules import holds_rules
 from .library import Entry, Library
 from .settings import Settings
 from .state import now_ms
 from .triage import Triage
+from .watching import Watch
 
 _EXPIRE_EVERY = 3600.0
 _TELL_EVERY = 0.2
@@ -84,7 +86,7 @@ class Worker:
             idle = _RETRY_SECONDS
             try:
                 if time.monotonic() >= expires:
-                    self._expire()
+                    self._tidy()
                     expires = time.monotonic() + _EXPIRE_EVERY
                 entry = lifecycle.claim(self.library)
                 idle = max(0.0, expires - time.monotonic()) if entry is None else 0.0
@@ -96,7 +98,8 @@ class Worker:
             self._wake.wait(idle)
             self._wake.clear()
 
-    def _expire(self) -> None:
+    def _tidy(self) -> None:
+        lifecycle.forget_lost(self.library)
         if self.settings.retention_days is not None:
             self.library.expire(self.settings.retention_days, now_ms())
 
@@ -105,11 +108,24 @@ class Worker:
             words = self._made(entry)
             if "summary" in words:
                 lifecycle.finish(self.library, entry.audit_id, words["summary"])
-            elif not self._stopping:
-                lifecycle.fail(self.library, entry.audit_id, words["problem"])
+                return
+            problem = words["problem"]
         except (OSError, sqlite3.Error) as error:
             print(f"auditor: audit {entry.audit_id}: {error}", file=sys.stderr)
-            lifecycle.fail(self.library, entry.audit_id, "The server could not keep the audit; its log says why.")
+            problem = "The server could not keep the audit; its log says why."
+        self._fail(entry.audit_id, problem)
+
+    def _fail(self, audit_id: str, problem: str) -> None:
+        """Write down that it failed, when there is room to: nothing else can be written before either."""
+        while not self._stopping:
+            try:
+                lifecycle.fail(self.library, audit_id, problem)
+            except (OSError, sqlite3.Error) as error:
+                print(f"auditor: audit {audit_id}: {error}", file=sys.stderr)
+                self._wake.wait(_RETRY_SECONDS)
+                self._wake.clear()
+            else:
+                return
 
     def _made(self, entry: Entry) -> dict[str, Any]:
         """The last words of the process that makes the audit: its `summary`, or the `problem`."""
@@ -122,28 +138,18 @@ class Worker:
                 if self._stopping:
                     job.kill()
             try:
-                return self._heard(job)
+                return self._heard(job, scratch)
             finally:
                 with self._lock:
                     self._job = None
                 job.close()
         finally:
             shutil.rmtree(scratch, ignore_errors=True)
-            file = self.library.file(entry.audit_id)
-            file.with_name(file.name + ".part").unlink(missing_ok=True)
+            self._part(entry.audit_id).unlink(missing_ok=True)
 
-    def _heard(self, job: _Job) -> dict[str, Any]:
-        seconds = self.settings.limits.audit_seconds
-        late = threading.Event()
-
-        def end() -> None:
-            late.set()
-            job.kill()
-
-        timer = threading.Timer(seconds, end)
-        timer.start()
+    def _heard(self, job: _Job, scratch: Path) -> dict[str, Any]:
         told, phase = 0.0, None
-        try:
+        with Watch(self.settings.limits, [scratch, self._part(job.audit_id)], job.kill) as watch:
             for words in job.words():
                 if "phase" not in words:
                     return words
@@ -151,16 +157,12 @@ class Worker:
                     told, phase = time.monotonic(), words["phase"]
                     if not lifecycle.tell(self.library, job.audit_id, **words):
                         job.kill()
-        finally:
-            timer.cancel()
-        if late.is_set():
-            return {"problem": f"It took longer than an audit may take here ({seconds / 60:,.0f} min)."}
-        return {"problem": _ended(job.wait(), self.settings)}
+        return {"problem": watch.problem or _ended(job.wait(), self.settings)}
 
     def _order(self, entry: Entry) -> dict[str, Any]:
         rules = self.settings.folder / "rules"
         settings: dict[str, Any] = {}
-        if any(rules.glob("*/*.sql")):
+        if holds_rules(rules):
             settings["rules"] = [str(rules.resolve())]
         baseline = self.triage.baseline_file(self.settings.folder)
         if baseline is not None:
@@ -174,9 +176,15 @@ class Worker:
             "config": str(config) if config is not None else None,
             "keep_payloads": entry.keep_payloads,
             "memory": self.settings.limits.audit_memory,
+            "disk": self.settings.limits.audit_disk,
             "settings": settings,
             "secret": secret,
         }
+
+    def _part(self, audit_id: str) -> Path:
+        """What its audit file is called until it is complete."""
+        file = self.library.file(audit_id)
+        return file.with_name(f"{file.name}.part")
 
     def _scratch(self, audit_id: str = "") -> Path:
         # Not the system's: it holds payloads while an audit is made, and a killed process does not tidy up.
@@ -207,7 +215,8 @@ class _Job:
     def words(self) -> Iterator[dict[str, Any]]:
         """What it says, until it ends."""
         for line in cast("IO[str]", self._process.stdout):
-            yield json.loads(line)
+            if line.endswith("\n"):  # else it was ended in the middle of it
+                yield json.loads(line)
 
     def wait(self) -> int:
         """Its exit status, negative for a signal."""

@@ -26,9 +26,6 @@ router = APIRouter(tags=["audits"], responses=ANSWERS)
 _BLOCK = MIB
 """Bytes that are written at once: what an upload takes of our memory."""
 
-_SLOWEST = 16 * 1024
-"""Bytes a second that an upload may not fall behind for longer than the patience of the settings."""
-
 _BODY: dict[str, Any] = {
     "requestBody": {
         "required": True,
@@ -57,24 +54,28 @@ async def create(
     keep_payloads: Annotated[bool, Query(description="Store payloads too; they are dropped by default.")] = False,
 ) -> dict[str, str]:
     """Upload logs: one file as the body, or several as a form. In any format that `auditor check` reads."""
+    # What may wait for the disk does so in a thread: pages and other calls are answered meanwhile.
     here = context(request)
     with _refusals(here), _a_place(here):
         needs(who, Role.TRIAGER)
         _check_length(request, here)
         library = here.service.library
         try:
-            audit_id = library.begin(
-                name or PurePosixPath(safe_name(file)).stem, who.name, keep_payloads=keep_payloads
-            )
+            called = name or PurePosixPath(safe_name(file)).stem
+            audit_id = await asyncio.to_thread(library.begin, called, who.name, keep_payloads=keep_payloads)
         except NoRoom as full:
             raise Problem(507, str(full)) from None
         try:
             received = await _receive(request, here, audit_id, file)
             if not name and not file:
-                library.rename(audit_id, PurePosixPath(received[0].name).stem, who.name)
-            here.service.worker.submit(audit_id)
-        except BaseException:
+                await asyncio.to_thread(library.rename, audit_id, PurePosixPath(received[0].name).stem, who.name)
+            await asyncio.to_thread(here.service.worker.submit, audit_id)
+        except asyncio.CancelledError:
+            # The server ends: it waits for no thread, and answers nobody else any more.
             library.abandon(audit_id)
+            raise
+        except BaseException:
+            await asyncio.to_thread(library.abandon, audit_id)
             raise
     status_url = f"/api/v1/audits/{audit_id}"
     response.headers["Location"] = status_url
@@ -95,11 +96,17 @@ def _refusals(here: Context) -> Iterator[None]:
     except asyncio.CancelledError:
         # Uvicorn ends what does not end by itself when the server is told to end.
         raise Problem(503, "The server ends; upload it again.", headers={"Retry-After": "30"}) from None
-    except OSError as error:
-        if error.errno not in {errno.ENOSPC, errno.EDQUOT}:
+    except (OSError, sqlite3.OperationalError) as error:
+        if not _is_full(error):
             raise
         here.metrics.refused(507)
         raise Problem(507, "The disk of the server is full.") from None
+
+
+def _is_full(error: OSError | sqlite3.OperationalError) -> bool:
+    if isinstance(error, OSError):
+        return error.errno in {errno.ENOSPC, errno.EDQUOT}
+    return getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL
 
 
 @contextmanager
@@ -166,7 +173,7 @@ async def _blocks(request: Request, here: Context) -> AsyncIterator[bytes]:
     chunks = request.stream()
     while True:
         try:
-            async with asyncio.timeout_at(started + limits.upload_patience + total / _SLOWEST):
+            async with asyncio.timeout_at(started + limits.patience(total)):
                 chunk = await anext(chunks, None)
         except TimeoutError:
             raise Problem(408, "The upload came too slowly.") from None

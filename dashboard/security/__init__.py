@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from starlette.middleware import Middleware
 
 from ..settings import Settings
@@ -11,11 +9,11 @@ from .gate import Gate
 from .headers import SafeHeaders
 from .keys import session_key
 from .origins import KnownHosts, SameOrigin
-from .uploads import PageUploads
+from .uploads import PageUploads, Refused
 
 
-def layers(settings: Settings, refused: Callable[[int], None]) -> list[Middleware]:
-    """The middleware of a dashboard with these settings. `refused` hears the status of each upload it refuses."""
+def layers(settings: Settings, refused: Refused) -> list[Middleware]:
+    """The middleware of a dashboard with these settings. `refused` hears of uploads that come to nothing."""
     return [
         Middleware(SafeHeaders),
         Middleware(KnownHosts, settings=settings),

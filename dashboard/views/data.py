@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import streamlit as st
 
+from .. import service
+from ..parts import address
+from ..parts.words import many
 from ..settings import Role
 from ..who import visitor
 from . import data_imports, data_trail, data_upload
@@ -26,5 +29,16 @@ def page() -> None:
         label_visibility="collapsed",
         required=True,
     )
+    if asked and chosen != asked:
+        address.first_page()
     st.query_params[TAB] = chosen
+    if chosen != "trail":
+        st.caption(_kept())
     _DRAW[chosen]()
+
+
+def _kept() -> str:
+    days = service.current().settings.retention_days
+    if days is None:
+        return "An audit is kept until somebody deletes it."
+    return f"An audit is deleted {many(days, 'day')} after it came here (--retention-days)."

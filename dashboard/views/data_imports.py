@@ -8,10 +8,11 @@ from typing import Any
 
 import streamlit as st
 
-from auditor import FORMATS, render
+from auditor import FORMATS, Audit, render
 
 from .. import service
 from ..library import ENDED, Entry
+from ..parts import address
 from ..parts.words import many, moment
 from ..queries import imports
 from ..settings import Role
@@ -34,9 +35,10 @@ def draw() -> None:
         st.info("There is no import yet. Choose Upload above.")
         return
     shown = st.container()
-    pages = -(-total // here.settings.limits.page_rows)
-    number = st.pagination(pages, key="data.imports.page") if pages > 1 else 1
     limit = here.settings.limits.page_rows
+    pages = -(-total // limit)
+    number = address.page_of(pages)
+    address.paging(pages)
     entries = imports.entries(here.library.state, limit, (number - 1) * limit)
     with shown:
         _table(entries, number)
@@ -101,7 +103,9 @@ def _details(entry: Entry) -> None:
         else:
             st.text(entry.name)
             st.info("It is not audited yet; its progress stands under Upload.")
-        st.caption(f"{moment(entry.created_at)}; payloads are {'kept' if entry.keep_payloads else 'dropped'}")
+        made = f"an audit file of {moment(entry.made_at)}, here since " if entry.is_imported else ""
+        payloads = "kept" if entry.keep_payloads else "dropped"
+        st.caption(f"{made}{moment(entry.created_at)}; payloads are {payloads}")
         _uploads(entry)
         _actions(entry)
 
@@ -109,7 +113,8 @@ def _details(entry: Entry) -> None:
 def _uploads(entry: Entry) -> None:
     files = imports.uploads(service.current().library.state, entry.audit_id, _MOST_UPLOADS)
     if files:
-        with st.expander(f"Uploaded: {many(len(files), 'file')}, {size(entry.uploaded_bytes)}"):
+        number = many(len(files), "file") if len(files) < _MOST_UPLOADS else f"the first {_MOST_UPLOADS:,} files"
+        with st.expander(f"Uploaded: {number}; {size(entry.uploaded_bytes)} in all"):
             st.dataframe(
                 files,
                 hide_index=True,
@@ -137,7 +142,7 @@ def _downloads(entry: Entry) -> None:
         name = st.selectbox("Report", FORMATS, key="data.report.format")
         st.download_button(
             "Download the report",
-            partial(_report, entry, name),
+            partial(report, entry, name),
             f"{entry.audit_id}.{name}",
             on_click="ignore",
             width="stretch",
@@ -155,13 +160,15 @@ def _downloads(entry: Entry) -> None:
             )
         else:
             st.caption("The audit file is large; fetch it from the API:")
-            address = f"{data_export.address()}/api/v1/audits/{entry.audit_id}/file"
-            st.code(f"curl -o audit.duckdb {shlex.quote(address)}", language="bash", wrap_lines=True)
+            url = f"{data_export.address()}/api/v1/audits/{entry.audit_id}/file"
+            st.code(f"curl -o audit.duckdb {shlex.quote(url)}", language="bash", wrap_lines=True)
 
 
-def _report(entry: Entry, name: str) -> str:
-    with service.current().library.opened(entry.audit_id) as audit:
-        return render(audit, name)
+def report(entry: Entry, name: str) -> str:
+    """The report of a finished audit in this format. Any thread may ask for it."""
+    # One of its own: a connection is for one thread, and reports are asked for at the same time.
+    with Audit.open(service.current().library.file(entry.audit_id)) as own:
+        return render(own, name)
 
 
 def _file(entry: Entry, who: str) -> bytes:

@@ -7,9 +7,11 @@ from typing import Any
 
 import streamlit as st
 
+from auditor import ExitCode, Verdict
+
 from .. import service
 from ..library import Entry
-from ..parts.downloads import csv_of
+from ..parts.downloads import csv_of, take_away
 from ..parts.links import page_link
 from ..parts.words import many
 from ..queries import imports
@@ -34,6 +36,9 @@ def outcome(entry: Entry) -> None:
     elif entry.summary is not None:
         verdict = entry.summary["verdict"]
         color, icon = _VERDICTS[verdict]
+        if verdict == Verdict.SOUND and entry.summary["exit_code"] == ExitCode.CANNOT_TELL:
+            # Every run that was read is sound, and something was not read.
+            color, icon = _VERDICTS[Verdict.CANNOT_TELL]
         counts = entry.summary["counts"]
         with st.container(horizontal=True, vertical_alignment="center"):
             st.badge(verdict.replace("_", " "), color=color, icon=icon)  # type: ignore[arg-type]
@@ -52,14 +57,17 @@ def details(entry: Entry) -> None:
     with service.current().library.reading(entry.audit_id) as con:
         read = imports.inputs(con, limit)
         exports = imports.exports(con, _MOST_EXPORTS)
+        inputs_in_all, exports_in_all = imports.counts(con)
         capabilities = imports.capabilities(con)
         rejects = imports.count_rejects(con)
     _inputs(read)
+    _cut(len(read), inputs_in_all, "input")
     if rejects:
         with st.expander(f"Rejected: {many(rejects, 'row')}"):
             _rejects(entry, rejects)
     with st.expander("What these logs can show"):
         _exports(exports)
+        _cut(len(exports), exports_in_all, "log")
         _capabilities(capabilities)
 
 
@@ -83,6 +91,11 @@ def _inputs(read: list[dict[str, Any]]) -> None:
         ),
         alt="What was read of each file",
     )
+
+
+def _cut(shown: int, number: int, noun: str) -> None:
+    if shown < number:
+        st.caption(f"The first {shown:,} of {many(number, noun)}, those with a problem before the others.")
 
 
 def _exports(exports: list[dict[str, Any]]) -> None:
@@ -147,7 +160,7 @@ def _rejects(entry: Entry, total: int) -> None:
         return csv_of(columns, [[row[name] for name in columns] for row in every])
 
     st.download_button(
-        "Download as CSV",
+        take_away(total, limits.query_rows),
         as_csv,
         "rejects.csv",
         "text/csv",

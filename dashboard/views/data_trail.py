@@ -7,6 +7,7 @@ import datetime as dt
 import streamlit as st
 
 from .. import service
+from ..parts import address
 from ..parts.downloads import csv_of
 from ..parts.words import many
 from ..queries import trail
@@ -26,8 +27,8 @@ def draw() -> None:
         return
     shown = st.container()
     pages = -(-total // limits.page_rows)
-    number = st.pagination(pages, key="data.trail") if pages > 1 else 1
-    rows = trail.actions(state, limits.page_rows, (number - 1) * limits.page_rows)
+    rows = trail.actions(state, limits.page_rows, (address.page_of(pages) - 1) * limits.page_rows)
+    address.paging(pages)
     shown.dataframe(
         [{**row, "at": _time(row["at"])} for row in rows],
         hide_index=True,

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
+import sqlite3
 from collections.abc import Iterable
 from pathlib import Path
 from typing import BinaryIO
 
 import streamlit as st
-from streamlit.runtime.memory_uploaded_file_manager import MemoryUploadedFileManager
 from streamlit.runtime.scriptrunner import get_script_run_ctx
-from streamlit.typing import UploadedFile
 
 from auditor.resources import sample_logs
 
 from .. import lifecycle, service, uploads
+from ..api.inbox import MOST_FILES
 from ..library import NoRoom
 from ..parts.words import many
 from ..settings import MIB, Role
@@ -25,6 +26,8 @@ _TURN = "data.turn"
 
 _SAID = "data.said"
 """What went wrong with the last upload."""
+
+_NOT_KEPT = "The server could not keep the upload. Its disk may be full."
 
 
 def draw() -> None:
@@ -48,12 +51,15 @@ def submit(name: str, files: Iterable[tuple[str, BinaryIO]], *, keep_payloads: b
         audit_id = here.library.begin(name, visitor().name, keep_payloads=keep_payloads)
     except NoRoom as error:
         return str(error)
+    except (OSError, sqlite3.Error):
+        return _NOT_KEPT
     try:
         uploads.receive(here.library, audit_id, files)
-    except OSError:
-        here.library.abandon(audit_id)
-        return "The server could not keep the upload. Its disk may be full."
-    here.worker.submit(audit_id)
+        here.worker.submit(audit_id)
+    except (OSError, sqlite3.Error):
+        with contextlib.suppress(sqlite3.Error):  # then the worker forgets it later
+            here.library.abandon(audit_id)
+        return _NOT_KEPT
     data_progress.follow(audit_id)
     return None
 
@@ -87,6 +93,7 @@ def _form() -> None:
         format_func={"files": "Files", "folder": "A folder"}.__getitem__,
         default="files",
         required=True,
+        on_change=_forget,
     )
     chosen = st.file_uploader(
         "Event logs",
@@ -113,26 +120,44 @@ def _form() -> None:
     )
     if keep:
         st.warning("Payloads may hold secrets and personal data. They stay in the audit until it is deleted.")
-    if st.button("Audit", disabled=not chosen, icon=":material/fact_check:") and chosen:
-        if sum(file.size for file in chosen) > limit:
+    lost = service.current().lost.of(_session())
+    if lost:
+        why = "; ".join(f"{reason} ({number:,})" for reason, number in lost.items())
+        st.error(
+            f"{many(lost.total(), 'file')} did not arrive. {why}. An audit of the others would judge a log that"
+            " nobody wrote. Start over, or send an archive of them."
+        )
+        st.button("Start over", icon=":material/restart_alt:", on_click=_start_over)
+    if st.button("Audit", disabled=not chosen or bool(lost), icon=":material/fact_check:") and chosen and not lost:
+        if len(chosen) > MOST_FILES:
+            problem = f"An upload may have {MOST_FILES:,} files. Send an archive of them instead."
+        elif sum(file.size for file in chosen) > limit:
             problem = f"Together these files are larger than {limit // MIB} MB. See below how to send larger logs."
         else:
             files = [(file.name, file) for file in chosen]
             problem = submit(name.strip() or _name_of(files[0][0], len(files)), files, keep_payloads=keep)
-        _forget(chosen)
         _submitted(problem)
 
 
-def _forget(files: Iterable[UploadedFile]) -> None:
-    # Streamlit keeps the bytes of every upload until the visitor leaves, also when its uploader is long gone.
+def _session() -> str:
     context = get_script_run_ctx()
-    if context is not None and isinstance(context.uploaded_file_mgr, MemoryUploadedFileManager):
-        for file in files:
-            context.uploaded_file_mgr.remove_file(context.session_id, file.file_id)
+    return context.session_id if context is not None else ""
+
+
+def _forget() -> None:
+    # Streamlit keeps the bytes of every upload until the visitor leaves, also when its uploader is long gone.
+    if (context := get_script_run_ctx()) is not None:
+        context.uploaded_file_mgr.remove_session_files(context.session_id)
+        service.current().lost.forget(context.session_id)
+
+
+def _start_over() -> None:
+    _forget()
+    st.session_state[_TURN] = st.session_state.get(_TURN, 0) + 1
 
 
 def _submitted(problem: str | None) -> None:
-    st.session_state[_TURN] = st.session_state.get(_TURN, 0) + 1
+    _start_over()
     if problem is not None:
         st.session_state[_SAID] = problem
     st.rerun()

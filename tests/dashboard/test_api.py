@@ -16,7 +16,9 @@ import pytest
 from dashboards import Dashboard, running
 from pages import SAMPLES
 
-from auditor import FORMATS, Audit
+from auditor import FORMATS, Audit, Verdict
+from dashboard.metrics import Metrics
+from dashboard.service import Service
 
 MIB = 1024**2
 FORM = "multipart/form-data"
@@ -208,11 +210,27 @@ def test_metrics_count_audits_and_findings_and_name_no_run(
     assert named['audits{state="done"}'] >= 2
     assert named['findings{rule="stale-snapshot-write",severity="error"}'] == 1
     assert named["open_findings"] == sum(audit["summary"]["counts"]["new"].values())
+    verdicts = {name: value for name, value in named.items() if name.startswith("verdict")}
+    assert verdicts == {f'verdict{{verdict="{verdict}"}}': verdict == "corrupt" for verdict in Verdict}
     assert named['jobs_total{state="done"}'] >= 1
     assert named["events_ingested_total"] >= audit["summary"]["counts"]["events"]
     assert named["last_success_timestamp_seconds"] == audit["finished_at"] / 1000
     assert named['uploads_refused_total{reason="bad_request"}'] >= 0
     assert "wrun_" not in text
+
+
+@pytest.mark.parametrize("newest", ["none", "damaged"])
+def test_metrics_are_silent_about_findings_where_none_could_be_read(full: Service, newest: str) -> None:
+    (entry,) = full.library.entries()
+    if newest == "none":
+        full.library.delete(entry.audit_id, "somebody")
+    else:
+        full.library.file(entry.audit_id).write_bytes(b"no audit")
+    text = Metrics(full.library).text().decode()
+    assert "auditor_dashboard_audits" in text
+    for name in ("findings", "open_findings", "verdict"):
+        assert f"auditor_dashboard_{name} " not in text
+        assert f"auditor_dashboard_{name}{{" not in text
 
 
 def test_an_upload_of_200_mb_takes_little_memory(server: Dashboard, api: httpx2.Client) -> None:

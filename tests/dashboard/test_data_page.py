@@ -4,15 +4,22 @@ from __future__ import annotations
 
 import io
 import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
+from unittest.mock import patch
 
+import pytest
 from pages import SAMPLES, put, visit
+from streamlit.runtime.memory_uploaded_file_manager import MemoryUploadedFileManager
 from streamlit.testing.v1 import AppTest
 
 from auditor import Audit, audit
 from dashboard import lifecycle, uploads
 from dashboard.service import Service, install
 from dashboard.settings import Limits, Role, Settings
+from dashboard.views import data_imports, data_upload
 
 HOSTILE = "![x](https://evil.example/x.png) <b>=1+1"
 
@@ -110,6 +117,17 @@ def test_an_import_says_what_was_read_of_each_file_and_what_it_can_show(full: Se
     assert "fences" in list(capabilities["name"])
 
 
+def test_a_table_that_is_cut_says_so(empty: Service, tmp_path: Path) -> None:
+    log = tmp_path / "bad.ndjson"
+    log.write_text((SAMPLES / "healthy-order.ndjson").read_text("utf-8") + '{"broken\n' * 5, "utf-8")
+    audit(log, SAMPLES / "orphaned-wait.ndjson", save=tmp_path / "bad.duckdb").close()
+    audit_id = put(empty.library, tmp_path / "bad.duckdb", "bad")
+    install(replace(empty, settings=replace(empty.settings, limits=Limits(page_rows=1, query_rows=3))))
+    app = visit("data", tab="imports", view=audit_id)
+    assert "The first 1 of 2 inputs, those with a problem before the others." in texts(app)
+    assert "Download the first 3 of 5 as CSV" in [button.label for button in app.get("download_button")]
+
+
 def test_rejected_rows_are_listed_with_file_line_and_reason(empty: Service, tmp_path: Path) -> None:
     log = tmp_path / "bad.ndjson"
     log.write_text((SAMPLES / "healthy-order.ndjson").read_text("utf-8") + '{"broken\n', "utf-8")
@@ -129,6 +147,16 @@ def test_a_failure_is_shown_as_plain_text(empty: Service) -> None:
     assert not app.exception
     assert f"{HOSTILE}: is empty" in [text.value for text in app.text]
     assert not [element for element in (*app.markdown, *app.caption) if "evil" in element.value]
+
+
+def test_reports_that_are_downloaded_at_the_same_time_are_all_whole(full: Service) -> None:
+    (entry,) = full.library.entries()
+    asked = ["json", "html", "text"] * 6
+    with ThreadPoolExecutor(len(asked)) as pool:
+        reports = list(pool.map(partial(data_imports.report, entry), asked))
+    assert {name: {text for text, of in zip(reports, asked, strict=True) if of == name} for name in asked} == {
+        name: {data_imports.report(entry, name)} for name in asked
+    }
 
 
 def test_an_import_is_renamed(full: Service) -> None:
@@ -158,6 +186,32 @@ def test_several_imports_are_deleted_at_once(full: Service) -> None:
     assert not full.library.entries()
 
 
+def test_pages_of_imports_and_of_the_trail_stand_in_the_address(full: Service) -> None:
+    for number in range(4):
+        full.library.begin(f"audit {number}", "somebody", state="queued")
+    names = [entry.name for entry in full.library.entries()]
+    install(replace(full, settings=replace(full.settings, limits=Limits(page_rows=2))))
+    pages = [list(visit("data", tab="imports", at=at).dataframe[0].value["name"]) for at in (1, 2, 3)]
+    assert [name for page in pages for name in page] == names
+    app = visit("data", tab="trail", at=3)
+    assert list(app.dataframe[0].value["no"]) == [1]
+    app.segmented_control[0].set_value("imports").run()
+    assert "at" not in app.query_params
+
+
+@pytest.mark.parametrize(
+    ("days", "told"),
+    [
+        (None, "An audit is kept until somebody deletes it."),
+        (30, "An audit is deleted 30 days after it came here (--retention-days)."),
+    ],
+)
+def test_it_says_how_long_audits_are_kept(days: int | None, told: str, empty: Service) -> None:
+    install(replace(empty, settings=replace(empty.settings, retention_days=days)))
+    assert told in texts(visit("data"))
+    assert told in texts(visit("data", tab="imports"))
+
+
 def test_the_trail_shows_the_last_action_first(full: Service) -> None:
     (entry,) = full.library.entries()
     full.library.rename(entry.audit_id, "nightly", "somebody")
@@ -180,6 +234,70 @@ def test_an_upload_is_audited_and_leads_to_its_overview(empty: Service) -> None:
     assert any("1 run," in text.value for text in app.text)
     with Audit.open(empty.library.file(entry.audit_id)) as made:
         assert [row["path"] for row in made.report["inputs"]] == ["orphan.ndjson"]
+
+
+def test_what_was_uploaded_is_let_go_when_it_is_audited_or_something_else_is_uploaded(empty: Service) -> None:
+    for label in ("Audit", None):
+        app = visit("data")
+        app.file_uploader[0].set_value([("a.ndjson", b"{}", "text/plain")]).run()
+        with patch.object(MemoryUploadedFileManager, "remove_session_files") as removed:
+            if label is None:
+                app.segmented_control[-1].set_value("folder").run()
+            else:
+                next(button for button in app.button if button.label == label).click().run()
+        assert not app.exception
+        removed.assert_called()
+
+
+def test_what_arrived_in_part_is_not_audited(empty: Service) -> None:
+    app = visit("data")
+    app.file_uploader[0].set_value([("a.ndjson", b"{}", "text/plain")])
+    empty.lost.note("test session id", "The upload came too slowly")
+    app.run()
+    assert "1 file did not arrive. The upload came too slowly (1)." in app.error[0].value
+    assert next(button for button in app.button if button.label == "Audit").disabled
+    next(button for button in app.button if button.label == "Start over").click().run()
+    assert not app.exception
+    assert not app.error
+    assert not empty.library.entries()
+
+
+@pytest.mark.parametrize("change", ["INSERT ON audit", "INSERT ON upload", "UPDATE ON audit"])
+def test_an_upload_that_finds_a_full_disk_says_so(empty: Service, change: str) -> None:
+    with empty.library.state.change() as con:
+        con.execute(f"CREATE TRIGGER full_disk BEFORE {change} BEGIN SELECT RAISE(ABORT, 'disk is full'); END")
+    app = visit("data")
+    app.file_uploader[0].set_value([("a.ndjson", b"{}", "text/plain")]).run()
+    next(button for button in app.button if button.label == "Audit").click().run()
+    assert not app.exception
+    assert "could not keep the upload" in app.error[0].value
+    assert not empty.library.entries()
+
+
+def test_a_folder_of_too_many_files_is_refused(empty: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(data_upload, "MOST_FILES", 1)
+    app = visit("data")
+    app.file_uploader[0].set_value([("a", b"{}", "text/plain"), ("b", b"{}", "text/plain")]).run()
+    next(button for button in app.button if button.label == "Audit").click().run()
+    assert "1 files" in app.error[0].value
+    assert not empty.library.entries()
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        [f"logs/{number}.json" for number in range(5000)],
+        ["log.json"] * 5000,
+        [*(f"{number}-log.json" for number in range(2000)), "log.json", *["log.json/x"] * 2000],
+    ],
+    ids=["all differ", "all the same", "all but free"],
+)
+def test_many_names_take_no_longer_each(empty: Service, names: list[str]) -> None:
+    audit_id = empty.library.begin("x", "somebody")
+    started = time.process_time()
+    uploads.receive(empty.library, audit_id, ((name, io.BytesIO(b"x")) for name in names))
+    assert time.process_time() - started < 10
+    assert empty.library.state.rows("SELECT count(*) AS files FROM upload") == [{"files": len(names)}]
 
 
 def test_names_of_uploads_cannot_leave_their_folder_nor_overwrite_each_other(empty: Service) -> None:

@@ -5,25 +5,39 @@ from __future__ import annotations
 import asyncio
 import http.client
 import socket
+import sqlite3
 import stat
 import time
-from collections.abc import AsyncIterator, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import httpx2
 import pytest
 from chromium import chromium, settled
 from dashboards import Dashboard, running
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+from streamlit.proto.BackMsg_pb2 import BackMsg
+from streamlit.proto.ClientState_pb2 import ClientState
+from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
+from websockets.sync.client import connect
+from websockets.typing import Origin, Subprotocol
 
 from dashboard import api, metrics
+from dashboard.library import Library
+from dashboard.lost import LostUploads
 from dashboard.security.failures import Failures
 from dashboard.security.headers import CONTENT_SECURITY_POLICY
 from dashboard.security.origins import host_name
+from dashboard.security.uploads import PageUploads
 from dashboard.service import Service
 from dashboard.settings import Limits, Settings
+from dashboard.worker import Worker
 
 MIB = 1024**2
 
@@ -171,6 +185,40 @@ def test_an_upload_through_a_page_is_bounded_before_it_is_in_memory(server: Dash
     assert 'uploads_refused_total{reason="length_required"} 1.0' in httpx2.get(f"{server.url}/metrics").text
 
 
+@contextmanager
+def a_page(server: Dashboard) -> Iterator[str]:
+    """Somebody has a page open. Yields where it puts its uploads."""
+    address = server.url.replace("http", "ws", 1) + "/_stcore/stream"
+    with connect(
+        address, subprotocols=[Subprotocol("streamlit")], origin=Origin(server.url), max_size=None
+    ) as page:
+        page.send(BackMsg(rerun_script=ClientState()).SerializeToString())
+        while True:
+            message = ForwardMsg.FromString(page.recv(timeout=30))
+            if message.WhichOneof("type") == "new_session":
+                session = message.new_session.initialize.session_id
+                yield f"{server.url}/_stcore/upload_file/{session}"
+                return
+
+
+def test_what_pages_hold_in_memory_is_bounded_by_page_and_in_sum(server: Dashboard) -> None:
+    with httpx2.Client() as browser, ExitStack() as open_pages:
+        browser.get(f"{server.url}/_stcore/health")
+        browser.headers["X-Xsrftoken"] = browser.cookies["_streamlit_xsrf"]
+        pages = [open_pages.enter_context(a_page(server)) for _ in range(4)]
+        content = {"file": ("log.ndjson", b" " * (MIB - 1000))}
+
+        def put(page: str, name: str) -> int:
+            return browser.put(f"{page}/{name}", files=content).status_code
+
+        assert [put(pages[0], name) for name in "abc"] == [204, 204, 413]
+        assert browser.delete(f"{pages[0]}/a").status_code == 204
+        assert put(pages[0], "d") == 204
+        assert [put(page, name) for page in pages[1:] for name in "ab"] == [204, 204, 204, 507, 507, 507]
+        refused = browser.put(f"{pages[3]}/a", files=content)
+    assert "try again in a moment, or use the API" in refused.text
+
+
 def test_nobody_else_on_the_machine_can_read_the_folder(server: Dashboard) -> None:
     assert stat.S_IMODE(server.folder.stat().st_mode) == 0o700
     modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in server.folder.iterdir()}
@@ -205,6 +253,79 @@ async def test_an_upload_that_is_too_slow_is_ended(empty: Service) -> None:
     assert answer.status_code == 408
     assert not service.library.entries()
     assert not list(service.library.folder.glob("uploads/*"))
+
+
+async def test_files_of_a_folder_wait_for_their_turn_and_a_slow_one_gives_its_place_to_them() -> None:
+    async def page(scope: Scope, receive: Receive, send: Send) -> None:
+        await Request(scope, receive).body()
+        await Response(status_code=204)(scope, receive, send)
+
+    async def slowly() -> AsyncIterator[bytes]:
+        yield b"{}"
+        await asyncio.sleep(30)
+        yield b"{}"
+
+    lost = LostUploads()
+    limits = Limits(upload_patience=0.2, uploads_at_once=1)
+    app = PageUploads(
+        page, Settings(Path(), limits=limits), lambda session, status, why: lost.note(session, f"{status} {why}")
+    )
+    path = "/_stcore/upload_file/session/file"
+    async with httpx2.AsyncClient(transport=httpx2.ASGITransport(app), base_url="http://localhost") as client:
+        slow = asyncio.create_task(client.put(path, content=slowly(), headers={"Content-Length": "4"}))
+        await asyncio.sleep(0.05)
+        others = await asyncio.gather(*(client.put(path, content=b"{}") for _ in range(20)))
+        assert {answer.status_code for answer in others} == {204}
+        assert (await slow).status_code == 408
+    assert lost.of("session") == {"408 The upload came too slowly": 1}
+
+
+async def test_an_upload_that_waits_for_the_disk_keeps_nobody_else_waiting(
+    empty: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def slow(call: Callable[..., Any]) -> Callable[..., Any]:
+        def slowly(*args: Any, **kwargs: Any) -> Any:
+            time.sleep(0.5)
+            return call(*args, **kwargs)
+
+        return slowly
+
+    for owner, name in ((Library, "begin"), (Library, "rename"), (Library, "abandon"), (Worker, "submit")):
+        monkeypatch.setattr(owner, name, slow(getattr(owner, name)))
+    loop = asyncio.get_running_loop()
+    waited = []
+
+    async def others() -> None:
+        while True:
+            before = loop.time()
+            await asyncio.sleep(0.01)
+            waited.append(loop.time() - before)
+
+    _, client = asking(empty, Limits())
+    beating = asyncio.create_task(others())
+    async with client:
+        statuses = [(await client.post("/audits", content=content)).status_code for content in (b"{}", b"")]
+    beating.cancel()
+    assert statuses == [202, 400]
+    assert max(waited) < 0.4
+
+
+@pytest.mark.parametrize("begun", [True, False])
+async def test_an_upload_that_finds_a_full_disk_is_told_so(
+    empty: Service, monkeypatch: pytest.MonkeyPatch, begun: bool
+) -> None:
+    def full(*_: Any, **__: Any) -> None:
+        with closing(sqlite3.connect(":memory:")) as con:
+            con.execute("PRAGMA max_page_count = 1")
+            con.execute("CREATE TABLE row (x)")
+
+    monkeypatch.setattr(Library, "received_all" if begun else "begin", full)
+    service, client = asking(empty, Limits())
+    async with client:
+        answer = await client.post("/audits", content=b"{}")
+    assert answer.status_code == 507
+    assert answer.json()["detail"] == "The disk of the server is full."
+    assert not service.library.entries()
 
 
 @pytest.mark.parametrize("limits", [Limits(waiting=0), Limits(uploads_at_once=0)], ids=["waiting", "at once"])

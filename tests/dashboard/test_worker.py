@@ -5,6 +5,8 @@ from __future__ import annotations
 import gzip
 import io
 import json
+import os
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -14,10 +16,11 @@ import pytest
 from pages import SAMPLES
 
 from auditor import Audit
-from dashboard import uploads
+from dashboard import uploads, worker
 from dashboard.library import Entry
 from dashboard.service import Service
-from dashboard.settings import Limits, Settings
+from dashboard.settings import MIB, Limits, Settings
+from dashboard.watching import Watch, taken
 
 PATIENCE = 60.0
 
@@ -132,6 +135,8 @@ def test_a_server_that_stops_audits_again_when_it_starts(empty: Service) -> None
     [
         (Limits(audit_seconds=0.2), "longer than an audit may take"),
         (Limits(audit_memory="20MB"), "more memory than an audit may use here (20MB)"),
+        (Limits(audit_disk=MIB), "more disk than an audit may use here (1 MiB)"),
+        (Limits(free_disk=2**60), "disk of the server is almost full"),
     ],
 )
 def test_an_audit_that_takes_too_much_fails_and_says_of_what(empty: Service, limits: Limits, words: str) -> None:
@@ -142,6 +147,50 @@ def test_an_audit_that_takes_too_much_fails_and_says_of_what(empty: Service, lim
     assert entry.state == "failed"
     assert words in (entry.problem or "")
     assert not left_behind(here)
+
+
+@pytest.mark.parametrize("state", ["done", "failed"])
+def test_an_end_that_cannot_be_written_is_written_when_there_is_room(
+    empty: Service, monkeypatch: pytest.MonkeyPatch, state: str
+) -> None:
+    monkeypatch.setattr(worker, "_RETRY_SECONDS", 0.1)
+    with empty.library.state.change() as con:
+        con.execute(
+            "CREATE TRIGGER full_disk BEFORE UPDATE ON audit WHEN NEW.finished_at IS NOT NULL"
+            " BEGIN SELECT RAISE(ABORT, 'disk is full'); END"
+        )
+    empty.worker.start()
+    audit_id = submit(empty, {"a.ndjson": log("healthy-order.ndjson") if state == "done" else b""})
+    when(empty, audit_id, lambda entry: not empty.library.uploads(audit_id).exists())
+    time.sleep(0.3)
+    assert [entry.state for entry in empty.library.entries()] == ["running"]
+    with empty.library.state.change() as con:
+        con.execute("DROP TRIGGER full_disk")
+    entry = ended(empty, audit_id)
+    assert entry.state == "failed"
+    assert ("could not keep" if state == "done" else "is empty") in (entry.problem or "")
+    assert not empty.library.file(audit_id).exists()
+    assert ended(empty, submit(empty, {"a.ndjson": log("healthy-order.ndjson")})).state == "done"
+
+
+def test_what_an_audit_writes_is_watched_in_sum_and_through_no_link(tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        (tmp_path / "scratch" / name).mkdir(parents=True)
+        (tmp_path / "scratch" / name / "rows").write_bytes(os.urandom(MIB))
+    (tmp_path / "part").write_bytes(os.urandom(MIB))
+    (tmp_path / "scratch" / "link").symlink_to(tmp_path / "part")
+    written = [tmp_path / "scratch", tmp_path / "part", tmp_path / "not there yet"]
+    assert 3 * MIB <= taken(written) < 3.5 * MIB
+    over = threading.Event()
+    with Watch(Limits(audit_disk=2 * MIB), written, over.set) as watch:
+        assert over.wait(10)
+    assert watch.problem == "It takes more disk than an audit may use here (2 MiB)."
+
+
+def test_an_audit_that_takes_little_is_let_alone(tmp_path: Path) -> None:
+    with Watch(Limits(free_disk=0), [tmp_path], lambda: pytest.fail("it was ended")) as watch:
+        time.sleep(1.2)
+    assert watch.problem is None
 
 
 def test_the_configuration_counts_and_its_path_is_not_shown(empty: Service, tmp_path: Path) -> None:

@@ -38,7 +38,7 @@ def upload(page: Page, path: Path, name: str) -> None:
     kind = "[webkitdirectory]" if path.is_dir() else ":not([webkitdirectory])"
     page.get_by_test_id("stFileUploader").locator(f"input[type=file]{kind}").set_input_files(path)
     button = page.get_by_role("button", name="Audit", exact=True)
-    expect(button).to_be_enabled()
+    expect(button).to_be_enabled(timeout=90_000)
     field = page.get_by_role("textbox", name="Name of the audit")
     field.fill(name)
     field.press("Enter")
@@ -104,6 +104,17 @@ def test_a_log_of_each_format_is_uploaded_and_what_is_wrong_is_seen(
     audit_id = dash.finished(name)
     expect(page.get_by_text(re.compile("events")).first).to_be_visible()
     assert RULE in cells(visit(f"{dash.url}/findings?audit={audit_id}"))
+
+
+def test_a_folder_of_many_files_arrives_whole(dash: Dashboard, visit: Visit, tmp_path: Path) -> None:
+    log = Log()
+    for ordinal in range(80):
+        log.life("step", ordinal, "created", "started", "completed", stepName="charge")
+    page = visit(f"{dash.url}/data")
+    upload(page, shapes.world_local(log.add("run_completed").events, tmp_path / "log"), "many files")
+    audit = dash.ask(f"/api/v1/audits/{dash.finished('many files')}")
+    assert audit["summary"]["counts"]["events"] == len(log.events)
+    assert audit["summary"]["verdict"] == "sound"
 
 
 def test_a_file_that_is_no_log_is_named_with_what_to_do(dash: Dashboard, visit: Visit, tmp_path: Path) -> None:
