@@ -11,34 +11,23 @@ from typing import Any
 import plotly.graph_objects as go
 
 from ..parts.words import many
-from ..queries.timeline import Bar, Dot, Fence, Star, View, Window
+from ..queries.timeline import Bar, Fence, Snapshot, Star, View, Window
+from .shapes import shape
 
-_SYMBOLS = {
-    "created": "circle-open",
-    "started": "circle",
-    "completed": "square",
-    "failed": "x",
-    "cancelled": "x",
-    "conflict": "x-open",
-    "retrying": "diamond",
-    "received": "triangle-down",
-    "disposed": "line-ns-open",
-}
-_OTHER = "hexagon-open"
 # A click shows which mark it chose, and does not fade the others.
 _PICKED = {"selected": {"marker": {"size": 18}}, "unselected": {"marker": {"opacity": 1}}}
-_ARROWS = 5
 _BANDS = 20
 _LONGEST = 160
-_ORDERS = {
-    View.LOG: "in log order",
-    View.WALL: "by the store's clock",
-    View.ACTIVE: "by the store's clock, idle gaps shortened",
-}
 _AXES = {
     View.LOG: "event position in log",
     View.WALL: "seconds since the first event shown",
     View.ACTIVE: "seconds since the first event shown, idle gaps shortened",
+}
+# Marks of the strip for writes that do not say what they knew.
+_SILENT = {
+    Snapshot.DROPPED: ("no fence sent", "triangle-up"),
+    Snapshot.UNFENCED: ("unfenced", "square-open"),
+    Snapshot.UNKNOWN: ("fence names no earlier event", "x"),
 }
 _SEVERITY_SYMBOLS = {"error": "star", "warning": "triangle-up", "info": "star-open"}
 
@@ -81,37 +70,6 @@ def figure(window: Window, *, dark: bool = False, height: int = 420) -> go.Figur
     return go.Figure(data=drawn, layout=_layout(window, ink, height))
 
 
-def summary(window: Window) -> str:
-    """What the figure shows, for those who do not see it."""
-    told = [f"Events {window.first:,} to {window.last:,} of {window.events:,}, {_ORDERS[window.view]}."]
-    if window.bars:
-        names = ("step", "hook", "wait")
-        counts = {kind: sum(bar.entities for bar in window.bars if bar.kind == kind) for kind in names}
-        told.append(f"Open in it: {', '.join(many(count, kind) for kind, count in counts.items() if count)}.")
-    late = sorted((fence for fence in window.fences if fence.unseen > 0), key=lambda fence: -fence.unseen)
-    dropped = [fence.position for fence in window.fences if fence.known is None]
-    if not window.records_fences:
-        told.append("The log of this run records no fences: whether its writers had read it all cannot be told.")
-    elif not late and not dropped:
-        told.append("Every decision drawn here was written knowing all that stood before it.")
-    told += [
-        f"The write at #{fence.position} knew the log up to #{fence.known}: {_unseen(fence)}."
-        for fence in late[:_ARROWS]
-    ]
-    if len(late) > _ARROWS:
-        told.append(f"So did {many(len(late) - _ARROWS, 'other write')} miss events.")
-    if dropped:
-        places = ", ".join(f"#{position}" for position in dropped[:_ARROWS])
-        told.append(f"Written without a fence: {places}{' and more' if len(dropped) > _ARROWS else ''}.")
-    if window.stars:
-        worst = [f"{star.severity} {star.rule} at #{star.position}" for star in window.stars[:_ARROWS]]
-        rest = len(window.stars) + window.more_stars - len(worst)
-        told.append(f"Findings: {', '.join(worst)}{f' and {rest:,} more' if rest else ''}.")
-    else:
-        told.append("No finding is about these events.")
-    return " ".join(told)
-
-
 def _bars(window: Window, ink: _Ink) -> Iterable[dict[str, Any]]:
     least = (window.range[1] - window.range[0]) / 500
     for kind, bars in groupby(sorted(window.bars, key=lambda bar: (bar.kind, bar.lane)), key=lambda bar: bar.kind):
@@ -133,7 +91,8 @@ def _bars(window: Window, ink: _Ink) -> Iterable[dict[str, Any]]:
 
 
 def _bar_text(bar: Bar) -> str:
-    what = f"one {bar.kind}" if bar.entities == 1 else many(bar.entities, bar.kind)
+    number = "" if bar.ordinal is None else f"#{bar.ordinal}"
+    what = f"{bar.kind}{number}" if bar.entities == 1 else many(bar.entities, bar.kind)
     return f"{what}, #{bar.start} to #{bar.end}"
 
 
@@ -151,7 +110,7 @@ def _dots(window: Window, ink: _Ink) -> Iterable[dict[str, Any]]:
             "hovertext": [_lines(dot.told) for dot in dots],
             "hoverinfo": "text",
             "marker": {
-                "symbol": [_symbol(dot) for dot in dots],
+                "symbol": [shape(dot.event_type) for dot in dots],
                 "size": 10,
                 "color": color,
                 "line": {"width": 2, "color": color},
@@ -159,12 +118,9 @@ def _dots(window: Window, ink: _Ink) -> Iterable[dict[str, Any]]:
         }
 
 
-def _symbol(dot: Dot) -> str:
-    return _SYMBOLS.get(dot.event_type.rpartition("_")[2], _OTHER)
-
-
 def _fences(window: Window, ink: _Ink) -> Iterable[dict[str, Any]]:
-    drawn = [fence for fence in window.fences if fence.known_x is not None and fence not in window.stale]
+    accused = window.accused
+    drawn = [fence for fence in window.fences if fence.known_x is not None and fence != accused]
     yield {
         "type": "scatter",
         "mode": "lines",
@@ -177,35 +133,46 @@ def _fences(window: Window, ink: _Ink) -> Iterable[dict[str, Any]]:
     }
 
 
-def _strip(window: Window, ink: _Ink) -> list[dict[str, Any]]:
-    late = [fence for fence in window.fences if fence.unseen > 0]
-    dropped = [fence for fence in window.fences if fence.known is None]
-    return [
-        {
-            "type": "scatter",
-            "mode": "lines",
-            "name": "fence lag (events unseen)",
-            "yaxis": "y2",
-            "x": _segments([(fence.x, fence.x) for fence in late]),
-            "y": _segments([(0, fence.unseen) for fence in late]),
-            "hovertext": _segments([(f"#{fence.position}: {_unseen(fence)}",) * 2 for fence in late]),
-            "hoverinfo": "text",
-            "line": {"width": 3, "color": ink.severities["error"]},
-        },
-        {
+def _strip(window: Window, ink: _Ink) -> Iterable[dict[str, Any]]:
+    late = _late(window)
+    yield {
+        "type": "scatter",
+        "mode": "lines",
+        "name": "fence lag (events unseen)",
+        "yaxis": "y2",
+        "x": _segments([(fence.x, fence.x) for fence in late]),
+        "y": _segments([(0, fence.unseen) for fence in late]),
+        "hovertext": _segments(
+            [(_fence_text(fence, f"{many(fence.unseen, 'event')} unseen"),) * 2 for fence in late]
+        ),
+        "hoverinfo": "text",
+        "line": {"width": 3, "color": ink.severities["error"]},
+    }
+    amber = ink.severities["warning"]
+    for snapshot, (name, symbol) in _SILENT.items():
+        silent = [fence for fence in window.fences if fence.snapshot is snapshot]
+        yield {
             "type": "scatter",
             "mode": "markers",
-            "name": "no fence sent",
+            "name": name,
             "yaxis": "y2",
-            "x": [fence.x for fence in dropped],
-            "y": [0] * len(dropped),
-            "customdata": [[fence.position] for fence in dropped],
-            "hovertext": [f"#{fence.position}: its writer sent no fence" for fence in dropped],
+            "x": [fence.x for fence in silent],
+            "y": [0] * len(silent),
+            "customdata": [[fence.position] for fence in silent],
+            "hovertext": [_fence_text(fence, name) for fence in silent],
             "hoverinfo": "text",
-            "marker": {"symbol": "triangle-up", "size": 9, "color": ink.severities["warning"]},
+            "marker": {"symbol": symbol, "size": 9, "color": amber, "line": {"width": 1.5, "color": amber}},
             "cliponaxis": False,
-        },
-    ]
+        }
+
+
+def _late(window: Window) -> list[Fence]:
+    return [fence for fence in window.fences if fence.snapshot is Snapshot.STALE]
+
+
+def _fence_text(fence: Fence, said: str) -> str:
+    others = f"; {fence.writes - 1:,} more like it beside it" if fence.writes > 1 else ""
+    return f"#{fence.position}: {said}{others}"
 
 
 def _witnesses(window: Window, ink: _Ink) -> Iterable[dict[str, Any]]:
@@ -252,8 +219,9 @@ def _star_text(star: Star) -> str:
 
 def _layout(window: Window, ink: _Ink, height: int) -> dict[str, Any]:
     red = ink.severities["error"]
-    late = sorted((fence for fence in window.fences if fence.unseen > 0), key=lambda fence: -fence.unseen)
-    bands = window.stale[:1] if window.dots else late[:_BANDS]
+    late = sorted(_late(window), key=lambda fence: -fence.unseen)
+    accused = [fence] if (fence := window.accused) else []
+    bands = accused if window.dots else late[:_BANDS]
     plain = {"showgrid": False, "zeroline": False, "color": ink.text, "fixedrange": False}
     layout: dict[str, Any] = {
         "height": height,
@@ -284,7 +252,7 @@ def _layout(window: Window, ink: _Ink, height: int) -> dict[str, Any]:
             "fixedrange": True,
         },
         "shapes": [_band(window, fence, red) for fence in bands],
-        "annotations": _annotations(window, ink) if window.dots else [],
+        "annotations": [note for fence in accused for note in _annotations(window, fence, ink)],
     }
     if window.records_fences:
         most = max((fence.unseen for fence in late), default=0)
@@ -301,12 +269,11 @@ def _layout(window: Window, ink: _Ink, height: int) -> dict[str, Any]:
 
 
 def _band(window: Window, fence: Fence, color: str) -> dict[str, Any]:
-    start = fence.known_x if fence.known_x is not None else window.range[0]
     return {
         "type": "rect",
         "xref": "x",
         "yref": "y domain",
-        "x0": start,
+        "x0": _since(window, fence),
         "x1": fence.x,
         "y0": 0,
         "y1": 1,
@@ -317,11 +284,12 @@ def _band(window: Window, fence: Fence, color: str) -> dict[str, Any]:
     }
 
 
-def _annotations(window: Window, ink: _Ink) -> list[dict[str, Any]]:
+def _annotations(window: Window, fence: Fence, ink: _Ink) -> Iterable[dict[str, Any]]:
     red = ink.severities["error"]
-    arrows = [
-        {
-            "x": fence.known_x,
+    since = _since(window, fence)
+    if since == fence.known_x:
+        yield {
+            "x": since,
             "y": -fence.known_lane,
             "ax": fence.x,
             "ay": -fence.lane,
@@ -338,27 +306,21 @@ def _annotations(window: Window, ink: _Ink) -> list[dict[str, Any]]:
             "standoff": 6,
             "startstandoff": 8,
         }
-        for fence in window.stale[:1]
-        if fence.known_x is not None
-    ]
-    words = [
-        {
-            "x": ((fence.known_x if fence.known_x is not None else window.range[0]) + fence.x) / 2,
-            "y": 1,
-            "xref": "x",
-            "yref": "y domain",
-            "yanchor": "top",
-            "text": f"<b>{many(fence.unseen, 'event')}</b> unseen by this write",
-            "showarrow": False,
-            "font": {"color": red, "size": 12},
-        }
-        for fence in window.stale[:1]
-    ]
-    return arrows + words
+    yield {
+        "x": (since + fence.x) / 2,
+        "y": 1,
+        "xref": "x",
+        "yref": "y domain",
+        "yanchor": "top",
+        "text": f"<b>{many(fence.unseen, 'event')}</b> unseen by this write",
+        "showarrow": False,
+        "font": {"color": red, "size": 12},
+    }
 
 
-def _unseen(fence: Fence) -> str:
-    return f"{many(fence.unseen, 'event')} unseen"
+def _since(window: Window, fence: Fence) -> float:
+    """Where the unseen begins: at what the write knew, or at the edge of the window."""
+    return window.range[0] if fence.known_x is None else max(fence.known_x, window.range[0])
 
 
 def _segments(pairs: Sequence[tuple[Any, Any]]) -> list[Any]:

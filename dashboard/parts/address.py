@@ -44,8 +44,10 @@ def say(**params: str | Sequence[str] | None) -> None:
             st.query_params.pop(param, None)
 
 
-def pills(label: str, param: str, options: Sequence[str], words: Callable[[str], str]) -> list[str]:
-    """Choose any of a few. None chosen: all."""
+def pills(
+    label: str, param: str, options: Sequence[str], words: Callable[[str], str], *, clears: Sequence[str] = ()
+) -> list[str]:
+    """Choose any of a few. None chosen: all. A change also removes what `clears` names."""
     key = _set(param, some_of(param, options))
     return st.pills(
         label,
@@ -53,7 +55,7 @@ def pills(label: str, param: str, options: Sequence[str], words: Callable[[str],
         selection_mode="multi",
         format_func=words,
         key=key,
-        on_change=lambda: say(**{param: st.session_state[key]}),
+        on_change=lambda: say(**dict.fromkeys(clears), **{param: st.session_state[key]}),
     )
 
 

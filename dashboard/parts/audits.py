@@ -14,6 +14,6 @@ def labels(entries: Iterable[Entry]) -> dict[str, str]:
 
     Streamlit cannot tell apart what is labelled alike: then the end of the id stands in front.
     """
-    called = {entry.audit_id: f"{entry.name} · {moment(entry.created_at)[5:16]}" for entry in entries}
+    called = {entry.audit_id: f"{entry.name} · {moment(entry.made_at)[5:16]}" for entry in entries}
     alike = Counter(called.values())
     return {id: label if alike[label] == 1 else f"{id[-4:]} · {label}" for id, label in called.items()}

@@ -10,6 +10,11 @@ from typing import Any
 _STARTS_A_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 
 
+def take_away(total: int, most: int) -> str:
+    """What a button says that gives `total` rows as CSV, or the first `most` of them if there are more."""
+    return "Download as CSV" if total <= most else f"Download the first {most:,} of {total:,} as CSV"
+
+
 def csv_of(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> bytes:
     """CSV in UTF-8. A text that a spreadsheet would take for a formula gets an apostrophe in front."""
     out = io.StringIO(newline="")

@@ -112,7 +112,6 @@ def _proof(finding: dict[str, Any], witnesses: list[dict[str, Any]]) -> None:
             "entity": st.column_config.TextColumn(width=70),
             "fence": st.column_config.TextColumn(width=90, help="The condition that the write carried"),
             "where": st.column_config.TextColumn(width=170, help="File and line"),
-            "time (UTC)": st.column_config.DatetimeColumn(format="YYYY-MM-DD HH:mm:ss.SSS"),
         },
         alt=f"The {many(len(witnesses), 'record')} that prove it",
         key=f"proof.{finding['finding_no']}",
@@ -133,7 +132,7 @@ def _cause(con: duckdb.DuckDBPyConnection, finding: dict[str, Any]) -> None:
     st.text(cause["diagnosis"])
     said = f"{many(cause['findings'], 'finding')} in {cause['runs']:,} of {many(cause['all_runs'], 'run')}"
     if cause["first_at"] is not None:
-        said += f", {cause['first_at']:%Y-%m-%d %H:%M} to {cause['last_at']:%Y-%m-%d %H:%M} UTC"
+        said += f", {cause['first_at']} to {cause['last_at']} UTC"
     st.caption(said.replace(":", r"\:"))
     if cause["writers"]:
         st.text("writers: " + ", ".join(cause["writers"]))

@@ -9,6 +9,8 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from ..charts import timeline as chart
+from ..charts.shapes import shapes
+from ..charts.timeline_summary import summary
 from ..queries.timeline import View, Window, window
 
 _CONFIG = {
@@ -38,8 +40,9 @@ def focus(con: duckdb.DuckDBPyConnection, audit_id: str, finding: dict[str, Any]
         height=height,
         dark=is_dark(),
     )
-    st.plotly_chart(drawn, key=f"focus-{finding['finding_no']}", config=_CONFIG, alt=chart.summary(shown))
-    st.text(chart.summary(shown))
+    st.plotly_chart(drawn, key=f"focus-{finding['finding_no']}", config=_CONFIG, alt=summary(shown))
+    _explain_shapes(shown)
+    st.text(summary(shown))
 
 
 def explore(
@@ -59,12 +62,18 @@ def explore(
         on_select="rerun",
         selection_mode="points",
         config=_CONFIG,
-        alt=chart.summary(shown),
+        alt=summary(shown),
     )
+    _explain_shapes(shown)
     clicked = next(
         (point["customdata"][0] for point in state["selection"]["points"] if point.get("customdata")), None
     )
     return shown, clicked
+
+
+def _explain_shapes(shown: Window) -> None:
+    if words := shapes(shown):
+        st.caption(words)
 
 
 def is_dark() -> bool:

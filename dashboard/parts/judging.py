@@ -12,7 +12,7 @@ from ..queries.findings import Judged, standing_of_patterns
 def judged(con: duckdb.DuckDBPyConnection, entry: Entry) -> Judged:
     """For the audit that `con` reads."""
     current = service.current()
-    decided = current.triage.standings(standing_of_patterns(con), entry.created_at)
+    decided = current.triage.standings(standing_of_patterns(con), entry.made_at)
     before = current.library.before(entry)
     if before is None:
         return Judged(decided, None)

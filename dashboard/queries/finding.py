@@ -8,6 +8,7 @@ from typing import Any
 import duckdb
 
 from .rows import rows
+from .times import in_words
 
 _FINDING = """
     SELECT
@@ -48,9 +49,10 @@ def witnesses(con: duckdb.DuckDBPyConnection, finding_no: int) -> list[dict[str,
     """The records that prove a finding, in the order of its sentence."""
     return rows(
         con,
-        """
+        f"""
         SELECT
-            role, record, run_id, event_id, event_type, correlation_id, "position", created_at, entity, step_name,
+            role, record, run_id, event_id, event_type, correlation_id, "position",
+            {in_words("created_at")} AS created_at, entity, step_name,
             fence_kind, fence_value, site, writer_id, source, line, input
         FROM witness_detail WHERE finding_no = ? ORDER BY place_in_proof
         """,
@@ -108,7 +110,14 @@ def consequences(con: duckdb.DuckDBPyConnection, finding_no: int, *, limit: int)
 
 def cause(con: duckdb.DuckDBPyConnection, cause_no: int | None) -> dict[str, Any] | None:
     """The bug that findings come from."""
-    return _first(con, "SELECT * FROM cause WHERE cause_no = ?", [cause_no])
+    return _first(
+        con,
+        f"""
+        SELECT * REPLACE ({in_words("first_at")} AS first_at, {in_words("last_at")} AS last_at)
+        FROM cause WHERE cause_no = ?
+        """,
+        [cause_no],
+    )
 
 
 def inputs(con: duckdb.DuckDBPyConnection) -> list[str]:

@@ -7,6 +7,7 @@ from typing import Any
 import duckdb
 
 from .rows import rows
+from .times import in_words
 
 _NOT_SHOWN = {"event_no", "source_id", "payload"}
 
@@ -69,8 +70,8 @@ def events(
 
         SELECT
             page."position", page.event_type, page.event_id, page.correlation_id,
-            page.kind || coalesce('#' || ordinal, '') AS entity,
-            event.step_name, page.created_at, event.fence_kind, event.fence_value, known,
+            page.kind || coalesce('#' || ordinal, '') AS entity, event.step_name,
+            {in_words("page.created_at")} AS created_at, event.fence_kind, event.fence_value, known,
             concat_ws(' / ', event.writer_id, event.tick_id) AS writer,
             source.name || coalesce(':' || event.line, '') AS source
         FROM page
@@ -137,7 +138,7 @@ def entities(con: duckdb.DuckDBPyConnection, run_id: str, limit: int, offset: in
     """A page of its steps, waits and hooks, in the order in which they were created."""
     return rows(
         con,
-        """
+        f"""
         WITH page AS (
             SELECT *, least(first_created, first_active, first_closed) AS first
             FROM entity WHERE run_id = $1
@@ -150,7 +151,7 @@ def entities(con: duckdb.DuckDBPyConnection, run_id: str, limit: int, offset: in
             ['created', 'active', 'closed'][stage] AS state,
             arg_max(log.event_type, log."position") AS last_event,
             first_created, first_active, first_closed, page.created, page.started, page.retried, page.closed,
-            max(attempt) AS attempt, max(event_core.resume_at) AS resume_at
+            max(attempt) AS attempt, {in_words("max(event_core.resume_at)")} AS resume_at
         FROM page
         JOIN log ON log.run_id = $1 AND log.kind = page.kind AND log.correlation_id = page.correlation_id
         JOIN event_core USING (event_no)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import bisect
 import heapq
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
@@ -13,6 +14,7 @@ from typing import Any
 import duckdb
 
 from .rows import rows
+from .times import EARLIEST, LATEST
 
 AROUND = 14
 """Events that a focus window shows on both sides of what it is about."""
@@ -21,10 +23,14 @@ MARKED = 260
 
 _SPAN = 120
 _BARS = 900
-_BINS = 300
+_BINS = 200
 _STARS = 60
+# Under these roles, a witness is the write that its finding accuses; the first is the one that the sentence names.
+_ACCUSED = {"stale write", "write from an older snapshot", "written without it", "sent again"}
 _CAPS = {"step": 8, "hook": 4, "wait": 4}
 _MARKED_CAPS = {"step": 12, "hook": 8, "wait": 8}
+_SPELT_OUT = 3
+"""Entities of a lane that its name lists."""
 _SQL = dict(
     part.strip().split("\n", 1)
     for part in Path(__file__).with_name("timeline.sql").read_text("utf-8").split("-- name: ")[1:]
@@ -40,6 +46,20 @@ class View(StrEnum):
     """The wall clock, with idle gaps shortened."""
 
 
+class Snapshot(StrEnum):
+    """What a decision write says of the snapshot that it was made from."""
+
+    CURRENT = "current"
+    """Its writer had read all that stood before it, but for the write's own batch."""
+    STALE = "stale"
+    DROPPED = "dropped"
+    """It carries no fence."""
+    UNFENCED = "unfenced"
+    """It says that it has no fence."""
+    UNKNOWN = "unknown"
+    """Its fence names no event that stands before it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Bar:
     """One entity from its first event to its last; or several that stand too close to be told apart."""
@@ -48,6 +68,8 @@ class Bar:
     lane: int
     start: int
     end: int
+    ordinal: int | None = None
+    """The number of an entity that stands alone; None for several, and where the log does not tell."""
     entities: int = 1
     x: tuple[float, float] = (0.0, 0.0)
 
@@ -66,11 +88,14 @@ class Dot:
 
 @dataclass(frozen=True, slots=True)
 class Fence:
-    """A decision write, and the last event that its writer had read. `known` None: the writer sent no fence."""
+    """A decision write, and the last event that its writer had read; `known` None: the write does not say."""
 
     position: int
+    snapshot: Snapshot
     known: int | None
     unseen: int
+    writes: int
+    """Those that it stands for: itself, and those like it that stand too close to be drawn."""
     x: float
     lane: int
     known_x: float | None
@@ -97,19 +122,26 @@ class Window:
     last: int
     events: int
     """Of the whole run."""
-    is_whole: bool
     view: View
     range: tuple[float, float]
     lanes: tuple[str, ...]
     bars: tuple[Bar, ...]
     dots: tuple[Dot, ...]
     fences: tuple[Fence, ...]
+    decisions: Mapping[Snapshot, int]
+    """All decisions of the stretch, drawn or not."""
     records_fences: bool
+    doubt: str | None
+    """Why it cannot be known what stood before an event."""
     stars: tuple[Star, ...]
     more_stars: int
     """Findings of this stretch that stand too close to another to be drawn."""
     witnesses: tuple[tuple[int, str], ...]
     """Position and role of what proves the finding that the window is about."""
+    elsewhere: tuple[int, ...]
+    """Positions of witnesses that do not fit into the window."""
+    misplaced: int
+    """Events without a time that the axis has: they stand where the event before them does."""
 
     @property
     def marks(self) -> int:
@@ -117,10 +149,11 @@ class Window:
         return len(self.bars) + len(self.dots) + len(self.fences) + len(self.stars) + len(self.witnesses)
 
     @property
-    def stale(self) -> tuple[Fence, ...]:
-        """Writes of the finding that had not seen all that stood before them."""
-        accused = {position for position, _ in self.witnesses}
-        return tuple(fence for fence in self.fences if fence.unseen > 0 and fence.position in accused)
+    def accused(self) -> Fence | None:
+        """The stale write that the finding is about."""
+        accused = {position for position, role in self.witnesses if role in _ACCUSED}
+        stale = (fence for fence in self.fences if fence.snapshot is Snapshot.STALE)
+        return next((fence for fence in stale if fence.position in accused), None)
 
 
 def window(
@@ -134,9 +167,12 @@ def window(
     """Lay out the events around a finding or a position; around neither, the whole run."""
     run = _one(con, "run", [run_id])
     witnesses = [(row["position"], row["role"]) for row in _rows(con, "witnesses", [finding_no, run_id])]
-    first, last = _stretch(run["first_position"], run["last_position"], [place for place, _ in witnesses], at)
+    whole = (run["first_position"], run["last_position"])
+    around = [place for place, _ in witnesses]
+    if not around and at is not None and whole[0] <= at <= whole[1]:
+        around = [at]
+    first, last = _stretch(*whole, around)
     shown = [run_id, first, last]
-    is_whole = (first, last) == (run["first_position"], run["last_position"])
 
     clock = _clock(con, shown, view)
     left, right = (clock.x(first), clock.x(last)) if clock else (float(first), float(last))
@@ -154,11 +190,14 @@ def window(
         return lane_of.get((row[f"{prefix}kind"], row[f"{prefix}correlation_id"]), 0)
 
     stars = _rows(con, "findings", [*shown, one_by_one, 1.0 if one_by_one else (last - first + 1) / _STARS])
+    fences = _rows(con, "fences", [*shown, one_by_one, (last - first + 1) / _BINS])
+    decisions: Counter[Snapshot] = Counter()
+    for row in fences:
+        decisions[Snapshot(row["snapshot"])] += row["writes"]
     return Window(
         first=first,
         last=last,
         events=run["events"],
-        is_whole=is_whole,
         view=view if clock else View.LOG,
         range=(left - margin, right + margin),
         lanes=lanes,
@@ -177,33 +216,43 @@ def window(
         fences=tuple(
             Fence(
                 position=row["position"],
+                snapshot=Snapshot(row["snapshot"]),
                 known=row["known"],
                 unseen=row["unseen"],
+                writes=row["writes"],
                 x=place(row["position"]),
                 lane=lane(row),
                 known_x=place(row["known"]) if row["known"] else None,
                 known_lane=lane(row, "known_"),
             )
-            for row in _rows(con, "fences", [*shown, one_by_one, (last - first + 1) / _BINS])
+            for row in fences
+            if one_by_one or row["snapshot"] != Snapshot.CURRENT
         ),
+        decisions=decisions,
         records_fences=run["records_fences"],
+        doubt=run["doubt"],
         stars=tuple(
             Star(row["place"], lane(row), place(row["place"]), row["severity"], row["rule"], row["because"])
             for row in stars
         ),
         more_stars=sum(row["hidden"] for row in stars),
         witnesses=tuple(witness for witness in witnesses if first <= witness[0] <= last),
+        elsewhere=tuple(sorted({place for place, _ in witnesses if not first <= place <= last})),
+        misplaced=clock.misplaced if clock else 0,
     )
 
 
-def _stretch(first: int, last: int, witnesses: Sequence[int], at: int | None) -> tuple[int, int]:
-    """What to show of a run. Witnesses far apart do not fit: then it is the first of the proof that counts."""
-    around = [at] if at is not None and not witnesses else list(witnesses)
+def _stretch(first: int, last: int, around: Sequence[int]) -> tuple[int, int]:
+    """What to show of a run around some places; of those far apart, as many as fit."""
     if not around:
         return first, last
-    if max(around) - min(around) > _SPAN:
-        around = around[:1]
-    return max(min(around) - AROUND, first), min(max(around) + AROUND, last)
+    places = sorted(around)
+
+    def reach(start: int) -> int:
+        return bisect.bisect_right(places, start + _SPAN)
+
+    start = max(places, key=lambda place: reach(place) - bisect.bisect_left(places, place))
+    return max(start - AROUND, first), min(places[reach(start) - 1] + AROUND, last)
 
 
 def _pack(
@@ -225,23 +274,34 @@ def _pack(
             slot, used[kind] = used[kind], used[kind] + 1
         heapq.heappush(busy[kind], (row["last"], slot))
         slots[kind, row["correlation_id"]] = slot
-        bars.append(Bar(kind, slot, row["first"], row["last"]))
+        bars.append(Bar(kind, slot, row["first"], row["last"], row["ordinal"]))
 
-    lanes, base = ["run"], {}
+    base = {}
+    lanes = 1
     for kind, cap in caps.items():
-        base[kind] = len(lanes)
-        lanes += [f"{kind} {number + 1}" for number in range(min(used[kind], cap))]
-        if used[kind] > cap:
-            lanes.append(f"{kind} {cap + 1}–{used[kind]}" if used[kind] > cap + 1 else f"{kind} {cap + 1}")
+        base[kind] = lanes
+        lanes += min(used[kind], cap + 1)
 
     def lane(kind: str, slot: int) -> int:
         return base[kind] + min(slot, caps[kind])
 
+    bars = [replace(bar, lane=lane(bar.kind, bar.lane)) for bar in bars]
+    on = defaultdict(list)
+    for bar in bars:
+        on[bar.lane].append(bar)
     return (
-        [replace(bar, lane=lane(bar.kind, bar.lane)) for bar in bars],
+        bars,
         {entity: lane(entity[0], slot) for entity, slot in slots.items()},
-        tuple(lanes),
+        ("run", *(_named(on[number]) for number in range(1, lanes))),
     )
+
+
+def _named(bars: Sequence[Bar]) -> str:
+    """A lane by the entities on it, called as proofs call them."""
+    known = sorted(bar.ordinal for bar in bars if bar.ordinal is not None)
+    if len(bars) > _SPELT_OUT or len(known) < len(bars):
+        return f"{len(bars)} {bars[0].kind}s" if len(bars) > 1 else bars[0].kind
+    return f"{bars[0].kind}#{', #'.join(map(str, known))}"
 
 
 def _close(bars: list[Bar], budget: int, first: int, last: int) -> list[Bar]:
@@ -258,7 +318,7 @@ def _close(bars: list[Bar], budget: int, first: int, last: int) -> list[Bar]:
             overlaps = before is not None and before.lane == bar.lane and bar.start - before.end <= gap
             if before is not None and overlaps:
                 together = before.entities + bar.entities
-                joined[-1] = replace(before, end=max(before.end, bar.end), entities=together)
+                joined[-1] = replace(before, end=max(before.end, bar.end), ordinal=None, entities=together)
             else:
                 joined.append(bar)
         if len(joined) <= budget:
@@ -270,6 +330,7 @@ def _close(bars: list[Bar], budget: int, first: int, last: int) -> list[Bar]:
 class _Clock:
     positions: list[int]
     seconds: list[float]
+    misplaced: int
 
     def x(self, position: int) -> float:
         """When the event at this position was stored; outside of the window, its nearer end."""
@@ -280,17 +341,17 @@ class _Clock:
 def _clock(con: duckdb.DuckDBPyConnection, shown: list[Any], view: View) -> _Clock | None:
     if view is View.LOG:
         return None
-    times = _rows(con, "clock", [*shown, view is View.ACTIVE])
+    times = _rows(con, "clock", [*shown, view is View.ACTIVE, EARLIEST, LATEST])
     if not times or times[0]["seconds"] is None:
         return None
-    return _Clock([row["position"] for row in times], [row["seconds"] for row in times])
+    return _Clock([row["position"] for row in times], [row["seconds"] for row in times], times[0]["misplaced"])
 
 
 def _told(row: dict[str, Any]) -> tuple[str, ...]:
     """What is said of an event under the pointer."""
     lines = [f"#{row['position']} {row['event_type']}", row["entity"], row["step_name"], row["correlation_id"]]
     if row["created_at"] is not None:
-        lines.append(f"{row['created_at']:%Y-%m-%d %H:%M:%S.%f}"[:-3] + " UTC")
+        lines.append(f"{row['created_at']} UTC")
     return tuple(line for line in lines if line)
 
 

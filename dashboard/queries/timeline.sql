@@ -1,7 +1,12 @@
 -- What queries/timeline.py asks of an audit file. $1 is the run, $2 and $3 are the first and the last position shown.
 
 -- name: run
-SELECT first_position, last_position, events, list_contains(capabilities, 'fences') AS records_fences
+SELECT
+    first_position, last_position, events, list_contains(capabilities, 'fences') AS records_fences,
+    CASE
+        WHEN unordered THEN 'the order of its events is unknown'
+        WHEN gap IS NOT NULL THEN 'its history is incomplete'
+    END AS doubt
 FROM run WHERE run_id = $1;
 
 -- name: witnesses
@@ -16,11 +21,12 @@ SELECT count(*) AS events FROM log WHERE run_id = $1 AND "position" BETWEEN $2 A
 -- name: entities
 -- An entity that nothing closed lasts to the end of the run.
 SELECT
-    log.kind, correlation_id,
+    log.kind, correlation_id, any_value(ordinal) AS ordinal,
     min("position") AS first,
     CASE WHEN bool_or(reaches = 3) THEN max("position") ELSE any_value(last_position) END AS last
 FROM log
 JOIN run USING (run_id)
+LEFT JOIN entity USING (run_id, kind, correlation_id)
 LEFT JOIN (SELECT DISTINCT event_type, reaches FROM lifecycle) USING (event_type)
 WHERE run_id = $1 AND log.kind IN ('step', 'hook', 'wait') AND correlation_id IS NOT NULL
 GROUP BY log.kind, correlation_id
@@ -29,7 +35,8 @@ ORDER BY first;
 
 -- name: events
 SELECT
-    log."position", log.event_type, log.kind, log.correlation_id, log.created_at, event.step_name,
+    log."position", log.event_type, log.kind, log.correlation_id, event.step_name,
+    strftime(log.created_at, '%Y-%m-%d %H:%M:%S.%g') AS created_at,
     log.kind || coalesce('#' || ordinal, '') AS entity
 FROM log
 JOIN event USING (event_no)
@@ -39,42 +46,83 @@ WHERE log.run_id = $1 AND log."position" BETWEEN $2 AND $3
 ORDER BY log."position";
 
 -- name: fences
--- Members of one batch do not miss each other. $4: each of them; else what is wrong in each of the bins of width $5.
-WITH decision AS (
+-- Decisions by what they say of their snapshot, and what they missed. That is what stale-snapshot-write says, without
+-- its bound of 64 places. $4: each of them; else the worst of a sort in each of the bins of width $5, with the number
+-- of `writes` that it stands for.
+WITH accepted AS (
     SELECT
-        "position", event_no, known, fence_kind IS NULL AS dropped,
-        "position" - known - row_number() OVER (
-            PARTITION BY
-                known,
-                coalesce('request ' || request_id, fence_kind || ' ' || fence_value || concat_ws(' ', '', tick_id, writer_id))
-            ORDER BY "position"
-        ) AS missed
+        "position", event_no, event_type, role, fence_kind, known,
+        coalesce(
+            'request ' || request_id,
+            fence_kind || ' ' || fence_value || concat_ws(' ', '', tick_id, writer_id),
+            'event ' || event_no
+        ) AS batch
     FROM write
-    WHERE run_id = $1 AND refusal_no IS NULL AND role = 'decision' AND fence_kind IS DISTINCT FROM 'unfenced'
+    WHERE run_id = $1 AND refusal_no IS NULL
         AND list_contains((SELECT capabilities FROM run WHERE run_id = $1), 'fences')
 ),
 
-judged AS (
-    SELECT *, greatest(coalesce(missed, 0), 0) AS unseen
+decision AS (
+    SELECT
+        "position", event_no, batch, coalesce(fence_kind = 'state_updated_at', FALSE) AS weak,
+        CASE
+            WHEN fence_kind IS NULL THEN 'dropped'
+            WHEN fence_kind = 'unfenced' THEN 'unfenced'
+            WHEN known BETWEEN 0 AND "position" - 1 THEN 'current'
+            ELSE 'unknown'
+        END AS snapshot,
+        CASE WHEN snapshot = 'current' THEN known END AS known
+    FROM accepted
+    WHERE role = 'decision' AND "position" BETWEEN $2 AND $3
+),
+
+-- What can be missed: all but sealed slots; under a weak fence, signals and outcomes only.
+said AS (
+    SELECT
+        weak, batch, "position",
+        count(*) OVER (PARTITION BY weak ORDER BY "position") AS nth,
+        count(*) OVER (PARTITION BY weak, batch ORDER BY "position") AS nth_of_batch
+    FROM accepted, (SELECT DISTINCT weak FROM decision)
+    WHERE event_type <> 'noop' AND (NOT weak OR role IN ('signal', 'outcome'))
+        AND "position" BETWEEN (SELECT min(known) FROM decision) AND $3
+),
+
+-- What stood before the write, without what it knew; without what is of its own batch.
+counted AS (
+    SELECT
+        decision.*,
+        coalesce(stood.nth, 0) - coalesce(read.nth, 0)
+        - (coalesce(own.nth_of_batch, 0) - coalesce(own_read.nth_of_batch, 0)) AS missed
     FROM decision
-    WHERE "position" BETWEEN $2 AND $3 AND (known IS NOT NULL OR dropped)
+    ASOF LEFT JOIN said AS stood ON stood.weak = decision.weak AND stood."position" < decision."position"
+    ASOF LEFT JOIN said AS read ON read.weak = decision.weak AND read."position" <= decision.known
+    ASOF LEFT JOIN said AS own
+        ON own.weak = decision.weak AND own.batch = decision.batch AND own."position" < decision."position"
+    ASOF LEFT JOIN said AS own_read
+        ON own_read.weak = decision.weak AND own_read.batch = decision.batch
+        AND own_read."position" <= decision.known
+),
+
+judged AS (
+    SELECT
+        * REPLACE (CASE WHEN snapshot = 'current' AND missed > 0 THEN 'stale' ELSE snapshot END AS snapshot),
+        CASE WHEN snapshot = 'current' THEN missed ELSE 0 END AS unseen,
+        CASE WHEN $4 THEN "position" ELSE floor(("position" - $2) / $5) END AS bin
+    FROM counted
 ),
 
 chosen AS (
-    SELECT * FROM judged WHERE $4
-    UNION ALL BY NAME
-    SELECT unnest(arg_max(judged, unseen))
+    SELECT *, count(*) OVER (PARTITION BY snapshot, bin) AS writes
     FROM judged
-    WHERE NOT $4 AND (unseen > 0 OR dropped)
-    GROUP BY dropped, floor(("position" - $2) / $5)
+    QUALIFY row_number() OVER (PARTITION BY snapshot, bin ORDER BY unseen DESC, "position") = 1
 )
 
 SELECT
-    chosen."position", chosen.known, unseen, log.kind, log.correlation_id,
+    chosen."position", snapshot, known, unseen, writes, log.kind, log.correlation_id,
     read.kind AS known_kind, read.correlation_id AS known_correlation_id
 FROM chosen
 JOIN log USING (event_no)
-LEFT JOIN log AS read ON read.run_id = $1 AND read."position" = chosen.known
+LEFT JOIN log AS read ON read.run_id = $1 AND read."position" = known
 ORDER BY chosen."position";
 
 -- name: findings
@@ -93,21 +141,24 @@ QUALIFY row_number() OVER (
 ORDER BY list_position(['error', 'warning', 'info'], severity), place, folded_under IS NOT NULL DESC, finding_no;
 
 -- name: clock
--- Seconds since the first event shown. $4: an idle gap counts for ten times the usual gap at most.
-WITH stored AS (
-    SELECT
-        "position",
-        coalesce(
-            last_value(created_at IGNORE NULLS) OVER (ORDER BY "position"),
-            min(created_at) OVER ()
-        ) AS moment
+-- Seconds since the first event shown. $4: an idle gap counts for ten times the usual gap at most. An event whose time
+-- is not from $5 to $6 stands where the one before it does.
+WITH timed AS (
+    SELECT "position", CASE WHEN created_at BETWEEN $5 AND $6 THEN created_at END AS moment
     FROM log
     WHERE run_id = $1 AND "position" BETWEEN $2 AND $3
 ),
 
+stored AS (
+    SELECT
+        "position", count(*) FILTER (WHERE moment IS NULL) OVER () AS misplaced,
+        coalesce(last_value(moment IGNORE NULLS) OVER (ORDER BY "position"), min(moment) OVER ()) AS moment
+    FROM timed
+),
+
 gap AS (
     SELECT
-        "position", epoch(moment) - epoch(min(moment) OVER ()) AS seconds,
+        "position", misplaced, epoch(moment) - epoch(min(moment) OVER ()) AS seconds,
         greatest(epoch(moment) - coalesce(lag(epoch(moment)) OVER (ORDER BY "position"), epoch(moment)), 0) AS idle
     FROM stored
 ),
@@ -115,7 +166,7 @@ gap AS (
 usual AS (SELECT coalesce(10 * median(idle), 0) AS most FROM gap WHERE idle > 0)
 
 SELECT
-    "position",
+    "position", misplaced,
     CASE WHEN $4 THEN sum(least(idle, most)) OVER (ORDER BY "position") ELSE seconds END AS seconds
 FROM gap, usual
 ORDER BY "position";

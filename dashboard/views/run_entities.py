@@ -26,6 +26,7 @@ _TITLES = {
     "retried": "Times retried",
     "closed": "Times closed",
     "correlation_id": "Correlation id",
+    "resume_at": "Resumes (UTC)",
 }
 
 
@@ -46,10 +47,9 @@ def tab(con: duckdb.DuckDBPyConnection, audit_id: str, run: dict[str, Any]) -> N
         [{"open": _events(audit_id, run, row), **row} for row in rows],
         hide_index=True,
         placeholder="",
-        column_order=["open", *_TITLES, "resume_at"],
+        column_order=["open", *_TITLES],
         column_config={
             "open": st.column_config.LinkColumn("Events", display_text="Show"),
-            "resume_at": st.column_config.DatetimeColumn("Resumes (UTC)", format="YYYY-MM-DD HH:mm:ss"),
             **_TITLES,
             "step_name": st.column_config.TextColumn(_TITLES["step_name"], width="medium"),
         },

@@ -60,9 +60,8 @@ def tab(con: duckdb.DuckDBPyConnection, audit_id: str, run: dict[str, Any]) -> N
 def table(rows: list[dict[str, Any]], *, key: str) -> int | None:
     """Events as rows. Returns the position of the one that is selected."""
     config: dict[str, Any] = {
-        "created_at": st.column_config.DatetimeColumn(_COLUMNS["created_at"], format="YYYY-MM-DD HH:mm:ss.SSS"),
         "step_name": st.column_config.TextColumn(_COLUMNS["step_name"], width="medium"),
-        **{name: title for name, title in _COLUMNS.items() if name not in {"created_at", "step_name"}},
+        **{name: title for name, title in _COLUMNS.items() if name != "step_name"},
     }
     state = st.dataframe(
         [_row(row) for row in rows],

@@ -8,7 +8,7 @@ import duckdb
 import streamlit as st
 
 from .. import service
-from ..charts.timeline import summary
+from ..charts.timeline_summary import summary
 from ..parts import address
 from ..parts.focus import explore
 from ..parts.links import page_link
@@ -24,6 +24,9 @@ _LISTED = 500
 
 def tab(con: duckdb.DuckDBPyConnection, audit_id: str, run: dict[str, Any]) -> None:
     """Draw it."""
+    if not run["events"]:
+        st.info("The audit has no event of this run, so there is no timeline.")
+        return
     run_id, at = run["run_id"], address.number("at")
     listed = queries.findings(con, run_id, _LISTED)
     finding = _finding(con, run_id)
@@ -40,7 +43,7 @@ def tab(con: duckdb.DuckDBPyConnection, audit_id: str, run: dict[str, Any]) -> N
         view=view,
     )
     if view is not shown.view:
-        st.caption("The events of this run have no time, so they stand in log order.")
+        st.caption("No event shown has a time from 1970 to 9998, so they stand in log order.")
     st.text(summary(shown))
     place = clicked or at
     if place is not None:

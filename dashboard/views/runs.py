@@ -18,8 +18,9 @@ from . import run
 
 VERDICT_WORDS = {"corrupt": "corrupt", "cannot_tell": "cannot tell", "suspect": "suspect", "sound": "sound"}
 _VERDICTS = [str(verdict) for verdict in (Verdict.CORRUPT, Verdict.CANNOT_TELL, Verdict.SUSPECT, Verdict.SOUND)]
-_UNITS = ((86_400, "d", 3_600, "h"), (3_600, "h", 60, "min"), (60, "min", 1, "s"))
 _JUMP = "runs-jump"
+_FIRST_PAGE = (address.PAGE,)
+_WORKFLOWS = 1000
 
 
 def page() -> None:
@@ -36,18 +37,20 @@ def page() -> None:
             "The id of a run, event, step, wait, hook or finding; or how it begins",
             on_change=_jump,
         )
-        hits = queries.found(con, text) if text else None
-        if hits is not None:
-            _lead(entry.audit_id, text, hits)
-        chosen = _filters(con, hits)
+        search = None
+        if text:
+            search, hits, more = queries.found(con, text)
+            _lead(entry.audit_id, text, hits, more=more)
+        chosen = _filters(con, search)
         _table(con, entry.audit_id, chosen)
 
 
 def _jump() -> None:
     st.session_state[_JUMP] = True
+    address.first_page()
 
 
-def _lead(audit_id: str, text: str, hits: list[dict[str, Any]]) -> None:
+def _lead(audit_id: str, text: str, hits: list[dict[str, Any]], *, more: bool) -> None:
     """One hit opens its run, when it was searched for just now; a link with a search shows what it found."""
     jumps = st.session_state.pop(_JUMP, False)
     if jumps and len(hits) == 1 and hits[0]["run_id"] is not None:
@@ -55,12 +58,14 @@ def _lead(audit_id: str, text: str, hits: list[dict[str, Any]]) -> None:
             st.Page(run.page, title="Run", url_path="run"), query_params={here.AUDIT: audit_id, **_where(hits[0])}
         )
     if hits:
-        st.caption(f"{many(len(hits), 'hit')}. The runs below are those it was found in.")
+        some = f"The first {len(hits)} hits; type more of the id for others" if more else many(len(hits), "hit")
+        st.caption(f"{some}. The runs below are all in which it was found.")
         st.dataframe(
             [_hit(audit_id, hit) for hit in hits],
             hide_index=True,
             placeholder="",
-            column_config={"open": st.column_config.LinkColumn("Open", display_text="Open")},
+            column_order=("what", "id", "open", "position"),
+            column_config={"open": st.column_config.LinkColumn("open", display_text=here.SHOWN_ID)},
             alt="What the search found",
         )
     elif len(text) < queries.SHORTEST:
@@ -88,15 +93,22 @@ def _where(hit: dict[str, Any]) -> dict[str, str]:
     return where
 
 
-def _filters(con: duckdb.DuckDBPyConnection, hits: list[dict[str, Any]] | None) -> queries.Filter:
+def _filters(con: duckdb.DuckDBPyConnection, search: queries.Search | None) -> queries.Filter:
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        verdicts = address.pills("Verdict of the log", "verdict", _VERDICTS, VERDICT_WORDS.__getitem__)
-        statuses = address.pills("Status", "status", queries.STATUSES, str)
-        workflow = address.select(
-            "Workflow", "workflow", queries.workflows(con), nothing="all workflows", width=360
+        verdicts = address.pills(
+            "Verdict of the log", "verdict", _VERDICTS, VERDICT_WORDS.__getitem__, clears=_FIRST_PAGE
         )
-    run_ids = None if hits is None else sorted({hit["run_id"] for hit in hits if hit["run_id"] is not None})
-    return queries.Filter(verdicts, statuses, workflow, run_ids)
+        statuses = address.pills("Status", "status", queries.STATUSES, str, clears=_FIRST_PAGE)
+        names = queries.workflows(con, _WORKFLOWS)
+        workflow = address.select(
+            "Workflow",
+            "workflow",
+            names,
+            nothing="all workflows" if len(names) < _WORKFLOWS else f"all; the first {_WORKFLOWS:,} are listed",
+            clears=_FIRST_PAGE,
+            width=360,
+        )
+    return queries.Filter(verdicts, statuses, workflow, search)
 
 
 def _table(con: duckdb.DuckDBPyConnection, audit_id: str, chosen: queries.Filter) -> None:
@@ -106,8 +118,7 @@ def _table(con: duckdb.DuckDBPyConnection, audit_id: str, chosen: queries.Filter
         return
     size = service.current().settings.limits.page_rows
     pages = -(-total // size)
-    shown = st.pagination(pages, key=f"runs-page-{audit_id}-{chosen}") if pages > 1 else 1
-    listed = queries.listed(con, chosen, size, (shown - 1) * size)
+    listed = queries.listed(con, chosen, size, (address.page_of(pages) - 1) * size)
     st.caption(f"{many(total, 'run')}, the worst first.")
     st.dataframe(
         [{"open": here.link("run", audit_id, run=row["run_id"]), **row, **_words(row)} for row in listed],
@@ -115,24 +126,24 @@ def _table(con: duckdb.DuckDBPyConnection, audit_id: str, chosen: queries.Filter
         placeholder="",
         height="content",
         column_order=(
-            *("open", "log_verdict", "worst", "findings", "status", "workflow", "run_id"),
+            *("open", "log_verdict", "worst", "findings", "status", "workflow"),
             *("events", "seconds", "began", "runtime_verdict"),
         ),
         column_config={
-            "open": st.column_config.LinkColumn("Run", display_text="Open", width="small"),
+            "open": st.column_config.LinkColumn("Run", display_text=here.SHOWN_ID, width=260),
             "log_verdict": st.column_config.TextColumn("Verdict", width="small"),
             "worst": st.column_config.TextColumn("Worst", width="small"),
             "findings": st.column_config.NumberColumn("Findings", width="small"),
             "status": st.column_config.TextColumn("Status", width="small"),
             "workflow": st.column_config.TextColumn("Workflow"),
-            "run_id": st.column_config.TextColumn("Run id"),
             "events": st.column_config.NumberColumn("Events", format="localized", width="small"),
             "seconds": st.column_config.TextColumn("Duration", width="small"),
-            "began": st.column_config.DatetimeColumn("Began (UTC)", format="YYYY-MM-DD HH:mm:ss"),
+            "began": "Began (UTC)",
             "runtime_verdict": st.column_config.TextColumn("Runtime says"),
         },
         alt="Runs with their verdict, status, workflow, events, duration and findings",
     )
+    address.paging(pages)
 
 
 def _words(row: dict[str, Any]) -> dict[str, str | None]:

@@ -121,8 +121,8 @@ def test_a_position_in_the_address_shows_its_event(stale: dict[str, Any]) -> Non
 
 
 @pytest.mark.parametrize("at", ["-1", "x", "999999", "9" * 30, "٣"])
-def test_a_position_that_is_none_breaks_nothing(stale: dict[str, Any], at: str) -> None:
-    assert not visit("run", run=stale["run"], at=at).exception
+def test_a_position_that_is_none_shows_the_whole_run(stale: dict[str, Any], at: str) -> None:
+    assert "Events 1 to 15 of 15" in texts(visit("run", run=stale["run"], at=at))
 
 
 def test_events_are_listed_with_what_their_writers_knew(stale: dict[str, Any]) -> None:
@@ -165,6 +165,13 @@ def test_findings_of_the_run_link_to_the_page_of_findings(stale: dict[str, Any])
     findings = visit("run", run=stale["run"], tab="findings").dataframe[0].value
     assert len(findings) == 4
     assert any(link.startswith("/findings?") and stale["finding"] in link for link in findings["open"])
+
+
+def test_a_run_without_an_event_has_no_timeline(empty: service.Service, tmp_path: Path) -> None:
+    head = {"record": "head", "runId": RUN, "events": 3, "tail": None}
+    audit(write(tmp_path / "log.ndjson", manifest(), head), save=tmp_path / "audit.duckdb").close()
+    put(empty.library, tmp_path / "audit.duckdb", "head only")
+    assert "The audit has no event of this run, so there is no timeline." in texts(visit("run", run=RUN))
 
 
 def test_a_tab_that_there_is_not_shows_the_timeline(stale: dict[str, Any]) -> None:
