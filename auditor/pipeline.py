@@ -16,15 +16,15 @@ from auditor import __about__
 from auditor.check.baseline import read as read_baseline
 from auditor.check.catalogue import choose, find, load
 from auditor.check.causes import group
-from auditor.check.decisions import trim
+from auditor.check.decisions import like, trim
 from auditor.check.engine import run_rules
 from auditor.check.header import Rule
 from auditor.check.judge import exit_code, judge
 from auditor.check.sandbox import Limits
 from auditor.config import Config
 from auditor.database import new_audit, scalar
-from auditor.errors import UsageError
-from auditor.ingest import Options, Reader
+from auditor.errors import UnknownParameter, UnknownRule, UsageError
+from auditor.ingest import Options, Reader, is_read
 from auditor.model.judgement import ExitCode
 from auditor.replay import derive
 
@@ -77,6 +77,9 @@ def run_audit(
     catalogue, rules = _rules(config)
     baseline = read_baseline(config.baseline) if config.baseline is not None else None
     part = target.with_name(target.name + ".part")
+    for file in (target, part):
+        if is_read(file, paths, options or Options()):
+            raise UsageError(f"{file}: a log that is audited would be overwritten; save the audit in another file")
     part.unlink(missing_ok=True)
     try:
         with (
@@ -117,16 +120,20 @@ def run_audit(
 
 
 def _rules(config: Config) -> tuple[dict[str, Rule], list[Rule]]:
-    """Every rule that there is, as it is configured, and those that were chosen. Errors name the configuration."""
+    """Every rule that there is, as it is configured, and those that were chosen.
+
+    An error about a rule that a configuration names begins with the file that names it.
+    """
     catalogue = load(config.rules)
     try:
         for suppression in config.suppressions:
             find(catalogue, suppression.rule)
         catalogue = config.tunings.apply(catalogue)
-    except UsageError as error:
-        where = f"{config.path}: " if config.path is not None else ""
-        raise UsageError(f"{where}{error}") from None
-    return catalogue, choose(catalogue, config.select, config.ignore)
+        return catalogue, choose(catalogue, config.select, config.ignore)
+    except (UnknownRule, UnknownParameter) as error:
+        if (file := config.named_in.get(error.name)) is None:
+            raise
+        raise UsageError(f"{file}: {error}") from None
 
 
 def _nobody(_phase: str, _done: int, _total: int) -> None:
@@ -139,7 +146,7 @@ def _read(
     with Reader(con, scratch, options) as reader:
         for done, path in enumerate(paths):
             tell("reading", done, len(paths))
-            reader.read(path)
+            reader.read(path, paths)
         tell("reading", len(paths), len(paths))
         reader.finish()
 
@@ -157,10 +164,17 @@ def _describe(
         auditor=__about__.__version__,
         not_selected=ignored,
         overrides=overrides,
+        unmatched_workflows=json.dumps(_unmatched(con, config)),
         fail_on=config.fail_on.value if config.fail_on else "never",
     )
     if config.path is not None:
         _meta(con, config=str(config.path))
+
+
+def _unmatched(con: duckdb.DuckDBPyConnection, config: Config) -> list[str]:
+    """The globs of the configuration that match the workflow of no run."""
+    matches = r"SELECT count(*) FROM run WHERE workflow LIKE ? ESCAPE '\'"
+    return [glob for glob in config.tunings.workflow if not scalar(con, matches, like(glob))]
 
 
 def _identity(con: duckdb.DuckDBPyConnection, overrides: str) -> str:

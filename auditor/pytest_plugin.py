@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 def audit_log() -> Iterator[Callable[..., AuditedLog]]:
     """Audit an event log: `audit_log(path).assert_sound()`, or `.assert_finds("orphaned-wait")`.
 
-    Options are those of `auditor.audit`, such as `fail_on="warning"` or `baseline="auditor-baseline.jsonl"`.
+    Options are those of `auditor.audit`, such as `fail_on="warning"` or `baseline="auditor-baseline.jsonl"`. The
+    configuration is the one that `auditor check` finds; `config="auditor.toml"` names another, `config=None` none.
     """
     from auditor.testing import AuditedLog  # noqa: PLC0415 - only where it is asked for
 

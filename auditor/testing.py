@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from auditor.config import Config, found
 from auditor.errors import UnknownRule
 from auditor.model.judgement import ExitCode, FindingState, Severity, Verdict
 from auditor.report.notes import notes
@@ -23,11 +24,13 @@ SHOWN = 5
 class AuditedLog:
     """A log and what its audit says; the fixture `audit_log` makes it. `options` are those of `auditor.audit`.
 
+    Unless `config` is among them, the configuration is the one that `auditor check` finds; None is none at all.
     `findings` are all of them, `report` is the whole `auditor.report/v1`, `audit` the audit itself.
     """
 
     def __init__(self, path: str | Path, **options: Any) -> None:
-        self.audit: Audit = audit(path, **options)
+        config = options["config"] if "config" in options else found([str(path)])
+        self.audit: Audit = audit(path, **{**options, "config": config})
         self._command = shlex.join(["auditor", "check", str(path), *_flags(options)])
 
     @property
@@ -83,7 +86,7 @@ def _failure(audited: Audit, command: str) -> Iterator[str]:
         yield ""
         yield "NOT JUDGED, or only in part"
     for note in doubts:
-        yield from wrapped(": ".join([*note.rules, note.text]), "  ", "    ")
+        yield from wrapped(note.sentence, "  ", "    ")
     yield ""
     yield from _again(command, new[0]["rule"] if new else None)
 
@@ -107,16 +110,20 @@ def _again(command: str, rule: str | None) -> Iterator[str]:
         yield f"what it means: auditor explain {rule}"
 
 
+_NONE = {"fail_on": ("--fail-on", "never"), "config": ("--no-config",), "baseline": ("--no-baseline",)}
+"""What the command calls it that an option is None."""
+
+
 def _flags(options: Mapping[str, Any]) -> Iterator[str]:
     """The options as the command takes them; what it cannot take is not there."""
     names = {"fields": "map"}
     for name, value in options.items():
         flag = f"--{names.get(name, name).replace('_', '-')}"
         match value:
-            case _ if name in {"save", "suppressions"}:
+            case _ if name in {"save", "suppressions"} or isinstance(value, Config):
                 continue
             case None:
-                yield from (flag, "never") if name == "fail_on" else ()
+                yield from _NONE.get(name, ())
             case bool():
                 yield from (flag,) if value else ()
             case dt.datetime():

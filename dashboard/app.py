@@ -8,12 +8,15 @@ import streamlit as st
 
 from . import here, service
 from .parts.audits import labels
+from .parts.empty import cannot_be_shown
 from .parts.words import escaped
 from .settings import Auth, Role
 from .views import data, findings, overview, query, rules, run, runs
 from .who import visitor
 
 _PICKED = "sidebar.audit"
+_WITHOUT_AUDIT = "data"
+"""The page that shows no audit in particular."""
 ASSETS = Path(__file__).parent / "assets"
 
 
@@ -37,7 +40,10 @@ def render() -> None:
     with st.sidebar:
         _choose_audit()
         _who()
-    navigation.run()
+    if navigation.url_path != _WITHOUT_AUDIT and (named := here.lost()):
+        cannot_be_shown(named)
+    else:
+        navigation.run()
 
 
 def _may_come_in() -> bool:
@@ -74,13 +80,15 @@ def _sign_out() -> None:
 
 def _choose_audit() -> None:
     shown = here.chosen()
-    if shown is None:
-        return
     named = labels(entry for entry in service.current().library.entries() if entry.is_done)
-    st.session_state[_PICKED] = shown.audit_id
+    if not named:
+        return
+    st.session_state[_PICKED] = shown.audit_id if shown else None
     st.selectbox(
         "Audit",
         list(named),
+        index=0 if shown else None,
+        placeholder="Choose an audit",
         format_func=named.__getitem__,
         key=_PICKED,
         on_change=_picked,

@@ -14,16 +14,25 @@ AUDIT = "audit"
 
 
 def chosen() -> Entry | None:
-    """The audit that the URL names, else the one last looked at, else the newest; None if none is finished.
+    """The audit that the URL names, and no other. If it names none: the one last looked at, else the newest.
 
-    It is written into the URL, so that the address of every page is a link.
+    None if that is not finished, or if none is. What is chosen is written into the URL, so that the address of
+    every page is a link.
     """
     library = service.current().library
-    for name in (st.query_params.get(AUDIT), st.session_state.get(AUDIT)):
-        if name and (entry := library.entry(name)) is not None and entry.is_done:
-            return keep(entry)
+    if named := st.query_params.get(AUDIT):
+        return keep(entry) if (entry := library.entry(named)) is not None and entry.is_done else None
+    if (last := st.session_state.get(AUDIT)) and (entry := library.entry(last)) is not None and entry.is_done:
+        return keep(entry)
     newest = next((entry for entry in library.entries() if entry.is_done), None)
     return keep(newest) if newest is not None else None
+
+
+def lost() -> str | None:
+    """The id that the URL names, if no finished audit has it. None if one has, or if the URL names none."""
+    named = st.query_params.get(AUDIT)
+    entry = service.current().library.entry(named) if named else None
+    return named if named and (entry is None or not entry.is_done) else None
 
 
 def keep(entry: Entry) -> Entry:
@@ -33,6 +42,9 @@ def keep(entry: Entry) -> Entry:
         st.query_params[AUDIT] = entry.audit_id
     return entry
 
+
+SHOWN_ID = r"[?&](?:run|finding)=([^&]*)"
+"""What a `LinkColumn` shows of these links: the id of the run, else that of the finding, decoded."""
 
 HOME = "overview"
 """The page at the root of the server."""

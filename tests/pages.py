@@ -29,7 +29,7 @@ def put(library: Library, audit_file: Path, name: str, *, keep_payloads: bool = 
     with library.state.change() as con:
         con.execute(
             """
-            UPDATE audit SET state = 'done', finished_at = created_at, summary = ?, audit_bytes = ?
+            UPDATE audit SET state = 'done', finished_at = created_at + 1, summary = ?, audit_bytes = ?
             WHERE audit_id = ?
             """,
             [json.dumps(summary), audit_file.stat().st_size, audit_id],

@@ -22,7 +22,7 @@ def notify(audit: Audit, receivers: Sequence[Target]) -> None:
     No such finding, no alert. One receiver that fails does not keep the alert from the others; then raises
     AlertFailed, or UsageError for a host that resolves to an address which is not allowed: the first of them.
     """
-    news = News.of(audit.report)
+    news = News.of(audit)
     if not news.total:
         return
     failures: list[AuditorError] = []

@@ -14,6 +14,7 @@ from typing import Any
 from auditor.alerts.targets import Kind
 from auditor.model.judgement import FindingState, Severity
 from auditor.report.words import many, plain, short
+from auditor.result import Audit
 
 ALERT_SCHEMA = "auditor.alert/v1"
 
@@ -33,30 +34,32 @@ _WORD_JOINER = "\u2060"
 class News:
     """What is worth an alert: the new findings that count for the exit code, or all new ones if none does.
 
-    `findings` are those that the report lists, `total` is how many there are.
+    `findings` are those that the report lists, `total` is how many there are, and `digest` stands for these all.
     """
 
     report: dict[str, Any]
     findings: list[dict[str, Any]]
     total: int
+    digest: str
 
     @classmethod
-    def of(cls, report: dict[str, Any]) -> News:
+    def of(cls, audit: Audit) -> News:
         """The news of an audit."""
+        report = audit.report
         fail_on = report["audit"]["fail_on"]
         least = Severity(fail_on).rank if fail_on in list(Severity) else Severity.INFO.rank
-        severities = {severity.value for severity in Severity if severity.rank >= least}
+        severities = [severity.value for severity in Severity if severity.rank >= least]
         findings = [
             finding
             for finding in report["findings"]
             if finding["state"] == FindingState.NEW and finding["severity"] in severities
         ]
-        return cls(report, findings, sum(report["counts"]["new"][severity] for severity in severities))
+        total = sum(report["counts"]["new"][severity] for severity in severities)
+        return cls(report, findings, total, _digest(audit, severities))
 
     def key(self, kind: Kind) -> str:
         """The same findings have the same key, whenever and wherever they are found: repeats can be dropped."""
-        instances = sorted(finding["fingerprint"]["instance"] for finding in self.findings)
-        return hashlib.sha256("\x1f".join((ALERT_SCHEMA, kind, *instances)).encode()).hexdigest()
+        return hashlib.sha256("\x1f".join((ALERT_SCHEMA, kind, self.digest)).encode()).hexdigest()
 
     def body(self, kind: Kind) -> dict[str, Any]:
         """The body of the request, as JSON."""
@@ -65,6 +68,18 @@ class News:
     def workflow(self, finding: dict[str, Any]) -> str | None:
         """The workflow of the run of a finding."""
         return next((run["workflow"] for run in self.report["runs"] if run["run_id"] == finding["run_id"]), None)
+
+
+def _digest(audit: Audit, severities: Sequence[str]) -> str:
+    """Of the instances of all new findings of these severities: a report lists no more than 1,000 of a rule."""
+    ((digest,),) = audit.con.execute(
+        """
+        SELECT sha256(coalesce(string_agg(instance, ',' ORDER BY instance), ''))
+        FROM finding WHERE state = $state AND list_contains($severities, severity)
+        """,
+        {"state": FindingState.NEW.value, "severities": severities},
+    ).fetchall()
+    return str(digest)
 
 
 def alert(news: News) -> dict[str, Any]:

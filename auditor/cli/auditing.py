@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import os
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
@@ -13,16 +12,14 @@ from typing import Any, TypeVar, cast
 
 import click
 
-from auditor.cli.completion import complete_rules
+from auditor.cli.completion import PATH, complete_rules
 from auditor.cli.rule_options import rule_folders
-from auditor.config import Config, discover, load
+from auditor.config import VARIABLE, Config, found, load
 from auditor.errors import UsageError
-from auditor.ingest import FIELDS, INPUT_FORMATS, field_of
+from auditor.ingest import FIELDS, INPUT_FORMATS, Options, field_of, is_read
 from auditor.result import Audit, audit
 
 F = TypeVar("F", bound=Callable[..., Any])
-
-CONFIG_VARIABLE = "AUDITOR_CONFIG"
 
 LONGEST_RULE = 86_400.0
 """Seconds that a custom rule may be given; the clock that stops it knows no infinity."""
@@ -41,6 +38,10 @@ class Asked:
     def under(self, config: Config) -> Asked:
         """The same logs under another configuration."""
         return replace(self, config=config)
+
+    def reads(self, file: Path) -> bool:
+        """Whether a file is one of these logs, or a log in one of these folders."""
+        return is_read(file, self.paths, Options(self.fields, self.input_format))
 
     def audit(self, save: str | None = None, *, keep_payloads: bool = False) -> Audit:
         """Audit them."""
@@ -98,9 +99,7 @@ def _config(paths: tuple[str, ...], named: Path | None, *, without: bool) -> Con
         if named is not None:
             raise UsageError("--config and --no-config exclude each other")
         return Config()
-    by_variable = os.environ.get(CONFIG_VARIABLE)
-    path = named or (Path(by_variable) if by_variable else discover(paths))
-    return load(path) if path is not None else Config()
+    return load(named) if named is not None else found(paths)
 
 
 def _together(configured: tuple[Path, ...], asked: tuple[Path, ...]) -> tuple[Path, ...]:
@@ -141,12 +140,12 @@ def _moment(_: click.Context, __: click.Parameter, value: str | None) -> dt.date
 
 
 _OPTIONS: tuple[Callable[[Any], Any], ...] = (
-    click.argument("paths", nargs=-1, required=True, metavar="PATH..."),
+    click.argument("paths", nargs=-1, required=True, type=PATH, metavar="PATH..."),
     click.option(
         "--config",
         type=click.Path(path_type=Path),
         metavar="FILE",
-        help=f"Configuration; by default ${CONFIG_VARIABLE}, else the closest auditor.toml, or pyproject.toml "
+        help=f"Configuration; by default ${VARIABLE}, else the closest auditor.toml, or pyproject.toml "
         "with [tool.auditor], upward from the logs, else from here.",
     ),
     click.option("--no-config", is_flag=True, help="Look for no configuration."),

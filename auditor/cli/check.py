@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 import click
 
 from auditor.cli.auditing import Asked, audits
+from auditor.cli.completion import PATH
+from auditor.cli.outputs import refuse_overwriting
 from auditor.errors import UsageError
 from auditor.model.judgement import Capability, Severity
 from auditor.report import text, why
@@ -45,7 +47,7 @@ def _targets(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> 
     metavar="FMT=PATH",
     help="Also write a report to PATH; may be repeated.",
 )
-@click.option("--save", metavar="FILE", help="Keep the audit as one DuckDB file.")
+@click.option("--save", type=PATH, metavar="FILE", help="Keep the audit as one DuckDB file.")
 @click.option(
     "--fail-on",
     type=click.Choice([*(severity.value for severity in Severity), NEVER]),
@@ -141,7 +143,9 @@ def check(
         config = replace(config, max_rejects=max_rejects)
     if require:
         config = replace(config, require=tuple(Capability(name) for name in require))
-    with asked.under(config).audit(save, keep_payloads=keep_payloads) as result:
+    asked = asked.under(config)
+    refuse_overwriting([*(path for _, path in reports), *([Path(save)] if save is not None else [])], asked)
+    with asked.audit(save, keep_payloads=keep_payloads) as result:
         for name, path in reports:
             _write(path, renderer(name)(result))
         click.echo(_on_stdout(result, format_, color, fingerprint), nl=False)

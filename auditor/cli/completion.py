@@ -1,4 +1,4 @@
-"""`auditor completion`: what a shell needs to complete commands, options and rules."""
+"""`auditor completion`: what a shell needs to complete commands, options, rules and files."""
 
 from __future__ import annotations
 
@@ -10,6 +10,9 @@ from click.shell_completion import BashComplete, CompletionItem, FishComplete, Z
 from auditor.cli.rule_options import known
 from auditor.errors import AuditorError
 
+PATH = click.Path(readable=False)
+"""A path, or what may stand for one, as it was written: nothing is asked of it but that shells complete it."""
+
 _SHELLS = {"bash": BashComplete, "zsh": ZshComplete, "fish": FishComplete}
 
 
@@ -17,7 +20,7 @@ _SHELLS = {"bash": BashComplete, "zsh": ZshComplete, "fish": FishComplete}
 @click.argument("shell", type=click.Choice(list(_SHELLS)))
 @click.pass_context
 def completion(ctx: click.Context, shell: str) -> None:
-    """Print the script that lets SHELL complete commands, options and rules.
+    """Print the script that lets SHELL complete commands, options, rules and files.
 
     \b
     bash  in ~/.bashrc:  eval "$(auditor completion bash)"

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import sys
 
 import click
 
+from auditor.cli.completion import PATH
 from auditor.cold import replay_logs, workflow_of_code
 from auditor.report import replay as report
+from auditor.report.machine import as_json
 
 
 @click.command(short_help="Replay workflow code on recorded histories.")
@@ -21,9 +22,9 @@ from auditor.report import replay as report
     metavar="MODULE:FUNCTION",
     help="A workflow to replay, imported from this folder; may be repeated.",
 )
-@click.argument("logs", nargs=-1, required=True, metavar="LOG...")
+@click.argument("logs", nargs=-1, required=True, type=PATH, metavar="LOG...")
 @click.option("--json", "json_", is_flag=True, help="Print JSON.")
-@click.option("--save", metavar="FILE", help="Keep the audit as one DuckDB file; payloads are in it.")
+@click.option("--save", type=PATH, metavar="FILE", help="Keep the audit as one DuckDB file; payloads are in it.")
 def replay(places: tuple[str, ...], logs: tuple[str, ...], json_: bool, save: str | None) -> int:
     """Replay the code of workflows on recorded histories: would it still make them?
 
@@ -45,7 +46,7 @@ def replay(places: tuple[str, ...], logs: tuple[str, ...], json_: bool, save: st
         result = replay_logs(*logs, workflows=workflows, save=save)
     with result:
         if json_:
-            click.echo(json.dumps(report.document(result), indent=2))
+            click.echo(as_json(report.document(result), indent=2, ascii_only=True))
         else:
             click.echo(report.render(result), nl=False)
         return int(result.exit_code)

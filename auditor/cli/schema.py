@@ -10,5 +10,5 @@ from auditor import schemas
 @click.command(short_help="Print a contract.")
 @click.argument("name", type=click.Choice(sorted(schemas.NAMES)))
 def schema(name: str) -> None:
-    """Print a contract: JSON Schema of a log, report, config, baseline or alert, DDL of an audit or a world."""
+    """Print a contract: JSON Schema of what is read and written, DDL of an audit and a world."""
     click.echo(schemas.text(name), nl=False)

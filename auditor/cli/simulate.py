@@ -11,6 +11,7 @@ from typing import TypeVar
 
 import click
 
+from auditor.cli.completion import PATH
 from auditor.cli.options import number
 from auditor.cli.progress import progress
 from auditor.errors import UsageError
@@ -65,7 +66,7 @@ def _named(what: str, name: str, known: Mapping[str, T]) -> T:
 @click.option("--seeds", type=click.IntRange(min=1), metavar="N", help=f"How many seeds.  [default: {RUNS}]")
 @click.option("--runs", type=click.IntRange(1, 1000), metavar="N", help="Runs that are in one world at a time.")
 @click.option("--size", type=click.IntRange(1, 10_000), metavar="N", help="How long a run is.")
-@click.option("--out", metavar="FOLDER", help="Write the log, and the truth about it, to a new folder.")
+@click.option("--out", type=PATH, metavar="FOLDER", help="Write the log, and the truth about it, to a new folder.")
 @click.option("--matrix", "is_matrix", is_flag=True, help="Inject every fault and audit what comes of it.")
 @click.option("--shrink", "is_shrink", is_flag=True, help="Make the first simulation that goes wrong small.")
 @click.option("--script", metavar="SCRIPT", help="Play this schedule, as --shrink prints it, with one seed.")
@@ -96,6 +97,9 @@ def simulate(
       finds the bug that fences cure, and shows it in a dozen events.
     auditor simulate --matrix
       proves the rules: every fault against every rule.
+
+    Below --fence full, what took effect is judged by that policy: an unfenced write is no effect there, only what
+    it breaks.
 
     \b
     Exit codes:

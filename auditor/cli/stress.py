@@ -12,6 +12,7 @@ from pathlib import Path
 
 import click
 
+from auditor.cli.completion import PATH
 from auditor.cli.options import fence as fence_option
 from auditor.cli.options import number, run_lease
 from auditor.cli.progress import progress
@@ -67,7 +68,7 @@ def _latency(_: click.Context, __: click.Parameter, value: str) -> Latency:
 @number(
     "--timeout", round(_DEFAULT.timeout_seconds), "Seconds after which a cycle's open runs are left running.", 1
 )
-@click.option("--export", "export_to", metavar="FILE", help="Keep the exported log (JSON lines).")
+@click.option("--export", "export_to", type=PATH, metavar="FILE", help="Keep the exported log (JSON lines).")
 def stress(
     count: int,
     iterations: int,

@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 
 import click
 
+from auditor.cli.completion import PATH
 from auditor.cli.progress import progress
 from auditor.cli.urls import must_last
 from auditor.cli.work import work
@@ -72,7 +73,9 @@ def init(url: str) -> None:
 
 @world.command(name="export", short_help="Export a world, or one run of it.")
 @_url
-@click.option("-o", "--output", default="-", metavar="PATH", help="File, or folder for Parquet; - is stdout.")
+@click.option(
+    "-o", "--output", default="-", type=PATH, metavar="PATH", help="File, or folder for Parquet; - is stdout."
+)
 @click.option(
     "--format",
     "format_",

@@ -22,6 +22,9 @@ from auditor.ingest.packing import Packer
 from auditor.ingest.staging import REJECTS_AT_ONCE, Batch, Origin, Reject, load, store_rejects
 from auditor.model.judgement import Capability
 
+MOST_PROBLEMS = 20
+"""Problems of one input that are told; the others are counted."""
+
 
 @dataclass(frozen=True, slots=True)
 class Options:
@@ -230,8 +233,14 @@ class Intake:
             "format": " + ".join(formats) or None,
             **dict.fromkeys(("events", "entities", "refusals", "rejects", "merged"), 0),
             "skipped": self.skipped,
-            "problem": "; ".join(dict.fromkeys(self.problems)) or None,
+            "problem": "; ".join(self._told()) or None,
         }
+
+    def _told(self) -> list[str]:
+        """The problems, each once."""
+        told = list(dict.fromkeys(self.problems))
+        more = len(told) - MOST_PROBLEMS
+        return told[:MOST_PROBLEMS] + ([f"and {more:,} more problems"] if more > 0 else [])
 
     @property
     def exports(self) -> list[Export]:

@@ -13,12 +13,13 @@ import io
 import lzma
 import os
 import shutil
+import stat
 import struct
 import tarfile
 import tempfile
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -27,6 +28,7 @@ from typing import IO, Any, Self
 import pyarrow as pa
 
 from auditor.errors import InputError
+from auditor.ingest import links
 from auditor.ingest.json_rows import storable
 
 MAX_EXPANDED = 64 * 1024**3
@@ -66,23 +68,24 @@ class Member:
 
 @dataclass(frozen=True, slots=True)
 class Damaged:
-    """A file, a folder or an archive that could not be read (to its end), and why."""
+    """What was not read (to its end), and why. `start`: how it begins, if it is a file that was only looked at."""
 
     name: str
     problem: str
+    start: bytes | None = None
 
 
-def members(path: Path) -> Iterator[Member | Damaged]:
-    """Every file of an input, in a stable order."""
+def members(path: Path, inputs: Sequence[Path] = ()) -> Iterator[Member | Damaged]:
+    """Every file of an input, in a stable order. `inputs` are all that are read: links may lead into them."""
     if path.is_dir():
-        yield from _folder(str(path), "")
+        yield from _folder(str(path), "", [os.path.realpath(each) for each in (path, *inputs)])
     elif path.is_file():
         yield from _file(str(path), storable(path.name), inside="")
     else:
         yield from _pipe(str(path), storable(path.name))
 
 
-def _folder(path: str, prefix: str) -> Iterator[Member | Damaged]:
+def _folder(path: str, prefix: str, roots: Sequence[str]) -> Iterator[Member | Damaged]:
     """The regular files below a folder, sorted; links are not followed."""
     # Strings, not Paths: a world-local folder holds one file an event, and Paths cost more than reading them.
     if prefix.count("/") > MAX_FOLDERS:
@@ -97,14 +100,29 @@ def _folder(path: str, prefix: str) -> Iterator[Member | Damaged]:
     for entry in entries:
         name = prefix + storable(entry.name)
         if entry.is_dir(follow_symlinks=False):
-            yield from _folder(entry.path, f"{name}/")
+            yield from _folder(entry.path, f"{name}/", roots)
         elif entry.is_file(follow_symlinks=False):
             yield from _file(entry.path, name, inside=f"{name}/")
+        elif not entry.is_symlink():
+            yield Damaged(name, links.NO_FILE)
+        elif (problem := links.problem_of(entry.path, roots)) is not None:
+            yield Damaged(name, problem, _beyond(entry.path))
+
+
+def _beyond(link: str) -> bytes | None:
+    """How the file begins that a link leads to; None if it leads to no file, or to one that cannot be opened."""
+    try:
+        there = os.stat(link)
+        if not stat.S_ISREG(there.st_mode):
+            return None
+        return start_of(link) if there.st_size else b""  # as those of /proc are, which may keep us waiting
+    except OSError:
+        return None
 
 
 def _file(path: str, name: str, inside: str) -> Iterator[Member | Damaged]:
     try:
-        start = _start_of(path)
+        start = start_of(path)
         if len(start) < START and _opener(start) is None:
             yield Member(name, _Small(start), path)
             return
@@ -114,7 +132,8 @@ def _file(path: str, name: str, inside: str) -> Iterator[Member | Damaged]:
         yield Damaged(name, f"cannot be read: {error.strerror or error}")
 
 
-def _start_of(path: str) -> bytes:
+def start_of(path: str) -> bytes:
+    """The first bytes of a file, at most START. Raises OSError."""
     file = os.open(path, _READ)
     try:
         return os.read(file, START)
@@ -186,6 +205,11 @@ def _damage(error: Exception) -> str:
 _Opener = Callable[[Member, str, int, "_Budget"], Iterator[Member | Damaged]]
 
 
+def is_packed(start: bytes) -> bool:
+    """Whether what begins so is an archive, or compressed."""
+    return _opener(start) is not None
+
+
 def _opener(start: bytes) -> _Opener | None:
     """What opens a file that begins so, or None: it is no archive, and nothing compressed."""
     if start.startswith((b"PK\x03\x04", b"PK\x05\x06")):
@@ -217,21 +241,37 @@ def _decompressed(
 
 def _tar(member: Member, inside: str, depth: int, budget: _Budget) -> Iterator[Member | Damaged]:
     with tarfile.open(fileobj=member.stream, mode="r|", tarinfo=_Header) as archive:
-        number = 0
+        number, names = 0, links.Names()
         while (info := archive.next()) is not None:
             archive.members = []  # type: ignore[attr-defined]  # it would keep every header that it has read
             number += 1
             if number > MAX_MEMBERS:
                 raise InputError(member.name, f"holds more than {MAX_MEMBERS} files")
             name = inside + storable(info.name)
+            if info.issym() or info.islnk():
+                if not names.link(info.name, info.linkname, hard=info.islnk()):
+                    yield Damaged(name, links.OUT_OF_AN_ARCHIVE)
+                continue
+            names.add(info.name)
             if info.issparse():
                 yield Damaged(name, "is a sparse file in a tar; pack it without --sparse")
             elif info.isfile() and (file := archive.extractfile(info)) is not None:
                 held = Member(name, io.BufferedReader(_Content(file), START))
                 yield from _unpacked(held, f"{name}/", depth, budget)
+            elif not info.isdir() and info.type not in _ASIDE:
+                yield Damaged(name, links.NO_FILE)
+        yield from _lost(names, inside)
     while rest := member.stream.read(1 << 20):
         if rest.strip(b"\0"):
             raise InputError(member.name, "the archive goes on after its end; unpack it first")
+
+
+_ASIDE = (b"D", b"V")
+"""Members of a tar that say something of others: the names in a folder, and what the archive is called."""
+
+
+def _lost(names: links.Names, inside: str) -> Iterator[Damaged]:
+    yield from (Damaged(inside + storable(name), links.OUT_OF_AN_ARCHIVE) for name in names.lost())
 
 
 class _Header(tarfile.TarInfo):
@@ -257,9 +297,26 @@ def _zip(member: Member, inside: str, depth: int, budget: _Budget) -> Iterator[M
             infos = archive.infolist()
             if len(infos) > MAX_MEMBERS:
                 raise InputError(member.name, f"holds more than {MAX_MEMBERS} files")
+            names = links.Names()
             for info in sorted(infos, key=lambda info: info.filename):
+                name = inside + storable(info.filename)
+                if stat.S_ISLNK(info.external_attr >> 16):
+                    if not names.link(info.filename, _target(archive, info)):
+                        yield Damaged(name, links.OUT_OF_AN_ARCHIVE)
+                    continue
+                names.add(info.filename)
                 if not info.is_dir():
-                    yield from _zipped(archive, info, inside + storable(info.filename), depth, budget)
+                    yield from _zipped(archive, info, name, depth, budget)
+            yield from _lost(names, inside)
+
+
+def _target(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> str:
+    """Where a link of a zip leads: that is what it holds. One that cannot be told leads out of it."""
+    try:
+        with archive.open(info) as file:
+            return os.fsdecode(file.read(START))
+    except _BROKEN:
+        return "/"
 
 
 def _zipped(

@@ -10,7 +10,7 @@ import json
 import re
 import shutil
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import duckdb
@@ -28,7 +28,7 @@ from auditor.ingest import (
     world_local,
 )
 from auditor.ingest.intake import Intake, Ledger, Options
-from auditor.ingest.members import Damaged, Member, members
+from auditor.ingest.members import Damaged, Member, is_packed, members
 from auditor.ingest.merging import merge, note_capabilities
 from auditor.ingest.staging import Origin
 
@@ -51,7 +51,10 @@ KNOWN = (
 _PROMISES = (".ndjson", ".jsonl", ".parquet", ".sqlite", ".csv", ".json", ".db")
 """Names that promise a log: a file so called that is none is a reject, not a bystander."""
 
-_OURS = re.compile(rb'\s*\{\s*("record":\s*"report",\s*)?"schema":\s*"auditor\.(alert|baseline|report)/')
+_OURS = re.compile(
+    rb'\s*\{\s*("record":\s*"report",\s*)?"schema":\s*"auditor\.(alert|baseline|replay|report)/'
+    rb'|\s*\[\s*(\]\s*\Z|\{\s*"description":\s*"(?:[^"\\]|\\.)*",\s*"check_name":)'  # a report for GitLab
+)
 """What we write about logs, and what often lies beside them, begins so."""
 
 
@@ -71,18 +74,20 @@ class Reader:
     def __exit__(self, *_: object) -> None:
         self._ledger.packer.abandon()
 
-    def read(self, path: str) -> None:
+    def read(self, path: str, inputs: Sequence[str] = ()) -> None:
         """Read one input: a path, `-` for stdin, or the URL of a PostgreSQL server.
 
-        What cannot be read is recorded as the input's problem or as rejects. Raises UsageError if there is
-        nothing at `path`.
+        `inputs` are all that are read: a link in a folder that leads into another one of them loses nothing. What
+        cannot be read is recorded as the input's problem or as rejects. Raises UsageError if there is nothing at
+        `path`.
         """
         if live.is_url(path):
             intake = self._ledger.intake(live.shown(path))
             self._guarded(lambda: live.read(path, intake), intake)
         else:
             intake = self._ledger.intake("<stdin>" if path == STDIN else path)
-            self._files(self._spooled() if path == STDIN else Path(path), intake)
+            named = [Path(each) for each in inputs if each != STDIN and not live.is_url(each)]
+            self._files(self._spooled() if path == STDIN else Path(path), intake, named)
 
     def finish(self) -> None:
         """Load what is still to be loaded, count it, and merge the rows that were read more than once."""
@@ -100,7 +105,7 @@ class Reader:
             shutil.copyfileobj(sys.stdin.buffer, out, 1 << 20)
         return path
 
-    def _files(self, path: Path, intake: Intake) -> None:
+    def _files(self, path: Path, intake: Intake, inputs: Sequence[Path]) -> None:
         try:
             exists = path.exists()
         except OSError as error:
@@ -108,9 +113,12 @@ class Reader:
         if not exists:
             raise UsageError(f"{path}: there is no such file or folder")
         folder = path.is_dir()
-        for member in members(path):
+        for member in members(path, inputs):
             if isinstance(member, Damaged):
-                intake.problems.append(_named(path, member.name, member.problem))
+                if member.start is None or _may_be_a_log(member.name, member.start, intake.options):
+                    intake.problems.append(_named(path, member.name, member.problem))
+                else:
+                    intake.skipped += 1
                 continue
             alone = not folder and member.path is not None
             self._guarded(lambda member=member, alone=alone: _member(member, intake, alone), intake)  # type: ignore[misc]
@@ -142,6 +150,19 @@ def _member(member: Member, intake: Intake, alone: bool) -> None:
         intake.reject(Origin(intake.source(export, member.name), 1), None, _unknown(member.start()))
     else:
         intake.skipped += 1
+
+
+def _may_be_a_log(name: str, start: bytes, options: Options) -> bool:
+    """Whether a file that begins so would have been read, or missed."""
+    return _promises_a_log(name) or is_log(name, start, options)
+
+
+def is_log(name: str, start: bytes, options: Options) -> bool:
+    """Whether a file in a folder, of this name in it, is read: as a log, or as an archive that may hold some."""
+    record = world_local.record_of(name)
+    if record is not None:
+        return record != world_local.ASIDE
+    return is_packed(start) or _reader_of(start, options) not in (None, _skip)
 
 
 def _promises_a_log(name: str) -> bool:

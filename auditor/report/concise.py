@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from auditor.report.notes import configured
 from auditor.report.standing import place, seat, standing, unlisted
 from auditor.report.words import many, plain, quiet
 from auditor.result import Audit
@@ -33,6 +34,8 @@ def _lines(report: dict[str, Any]) -> Iterator[str]:
     for rule in report["rules"]:
         if rule["outcome"] == "failed":
             yield f"rule {rule['id']} failed: {rule['reason']}"
+    for note in configured(report):
+        yield f"{note.kind}: {note.sentence}"
     folded = report["counts"]["states"]["folded"]
     more = [f"{many(number, noun)}" for number, noun in ((unlisted(report), "more finding"),) if number]
     more += [f"{many(folded, 'consequence')} of these"] if folded else []

@@ -12,7 +12,7 @@ from typing import Any
 from auditor.model.judgement import FindingState, Severity
 from auditor.report import markdown
 from auditor.report.machine import Runs, clean
-from auditor.report.notes import Note, notes
+from auditor.report.notes import CONFIGURED, Note, notes
 from auditor.report.places import Places
 from auditor.report.standing import standing
 from auditor.report.words import many
@@ -31,9 +31,12 @@ _COMMANDS = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.INFO
 
 
 def render(audit: Audit) -> str:
-    """The new findings as annotations, the worst first, what could not be judged before them; then the verdict."""
+    """The new findings as annotations, the worst first, before them what could not be judged; then the verdict.
+
+    What the user has changed of the rules is a notice.
+    """
     report = audit.report
-    said = [note for note in notes(report) if note.severity != Severity.INFO]
+    said = [note for note in notes(report) if note.severity != Severity.INFO or note.kind in CONFIGURED]
     new = [finding for finding in standing(report) if finding["state"] == FindingState.NEW]
     return "".join(f"{line}\n" for line in [*_annotations(report, said, new), *_verdict(report)])
 
@@ -62,7 +65,7 @@ def _annotations(report: dict[str, Any], said: Sequence[Note], new: Sequence[dic
 
 
 def _note(note: Note) -> str:
-    return _command(note.severity, ": ".join([*note.rules, note.text]), title=note.kind)
+    return _command(note.severity, note.sentence, title=note.kind)
 
 
 def _finding(finding: dict[str, Any], places: Places, runs: Runs) -> str:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
-
+from auditor.report.machine import as_json
 from auditor.result import Audit
 
 
 def render(audit: Audit) -> str:
     """The whole report, indented."""
-    return json.dumps(audit.report, indent=2, ensure_ascii=False) + "\n"
+    return as_json(audit.report, indent=2) + "\n"

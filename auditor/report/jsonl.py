@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from typing import Any
 
+from auditor.report.machine import as_json
 from auditor.result import Audit
 
 RECORDS = {
@@ -25,7 +25,7 @@ def render(audit: Audit) -> str:
 
     In ASCII, so that no reader finds an end of line, or a terminal a command, inside a string.
     """
-    return "".join(f"{json.dumps(line)}\n" for line in _lines(audit.report))
+    return "".join(f"{as_json(line, ascii_only=True)}\n" for line in _lines(audit.report))
 
 
 def _lines(report: dict[str, Any]) -> Iterator[dict[str, Any]]:

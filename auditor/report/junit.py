@@ -14,9 +14,10 @@ from xml.etree import ElementTree as ET
 
 from auditor.model.judgement import ExitCode, FindingState, Outcome, Severity, Verdict
 from auditor.report.machine import Runs, clean, rule_facts, witness_line
+from auditor.report.notes import configured
 from auditor.report.places import Places
 from auditor.report.standing import standing, states_of_rules
-from auditor.report.words import many
+from auditor.report.words import many, quiet
 from auditor.result import Audit
 
 SHOWN = 20
@@ -28,10 +29,10 @@ SHOWN_WITNESSES = 10
 
 @dataclass(frozen=True, slots=True)
 class _Case:
-    """A test case. `ended` is None if it passed, else `failure`, `error` or `skipped`, a message and a text."""
+    """A test case. `ended` is None if it passed, else `failure`, `error` or `skipped`, a message and lines."""
 
     name: str
-    ended: tuple[str, str, str] | None = None
+    ended: tuple[str, str, Sequence[str]] | None = None
     printed: list[str] = field(default_factory=list)
 
 
@@ -63,11 +64,14 @@ def _totals(cases: Sequence[_Case]) -> dict[str, str]:
 def _write(suite: ET.Element, name: str, case: _Case) -> None:
     element = ET.SubElement(suite, "testcase", {"classname": name, "name": case.name})
     if case.ended is not None:
-        kind, message, text = case.ended
-        ended = ET.SubElement(element, kind, {"type": kind, "message": message})
-        ended.text = text or None
+        kind, message, lines = case.ended
+        _write_lines(ET.SubElement(element, kind, {"type": kind, "message": message}), lines)
     if case.printed:
-        ET.SubElement(element, "system-out").text = "\n".join(case.printed)
+        _write_lines(ET.SubElement(element, "system-out"), case.printed)
+
+
+def _write_lines(element: ET.Element, lines: Sequence[str]) -> None:
+    element.text = "\n".join(quiet(line) for line in lines) or None
 
 
 def _inputs(report: dict[str, Any]) -> list[_Case]:
@@ -76,15 +80,14 @@ def _inputs(report: dict[str, Any]) -> list[_Case]:
 
 def _input(row: dict[str, Any], *, tolerated: bool) -> _Case:
     """An input; unreadable rows are no error where the exit code says that so many may be."""
-    unreadable = f"{many(row['rejects'], 'row')} could not be read" if row["rejects"] else ""
+    unreadable = [f"{many(row['rejects'], 'row')} could not be read"] if row["rejects"] else []
     read = f"{many(row['events'], 'event')}, {many(row['refusals'], 'refusal')} read"
-    printed = [read, unreadable] if unreadable else [read]
     ended = None
     if row["problem"]:
         ended = ("error", clean(row["problem"]), unreadable)
     elif unreadable and not tolerated:
-        ended = ("error", unreadable, "")
-    return _Case(clean(row["path"]), ended, printed)
+        ended = ("error", unreadable[0], [])
+    return _Case(clean(row["path"]), ended, [read, *unreadable])
 
 
 def _judged(report: dict[str, Any]) -> _Case:
@@ -99,8 +102,11 @@ def _judged(report: dict[str, Any]) -> _Case:
     elif report["exit_code"] in (ExitCode.ERROR, ExitCode.CANNOT_TELL):
         message = clean(report["exit_because"])
     verdict = f"{report['verdict'].replace('_', ' ')}; exit code {report['exit_code']}: {report['exit_because']}"
+    told = [f"{note.kind}: {note.sentence}" for note in configured(report)]
     return _Case(
-        "every run could be judged", ("error", message, "\n".join(lines)) if message else None, [clean(verdict)]
+        "every run could be judged",
+        ("error", message, lines) if message else None,
+        [clean(verdict), *told],
     )
 
 
@@ -124,9 +130,9 @@ def _rule(
 ) -> _Case:
     reason = clean(rule["reason"] or "")
     if rule["outcome"] == Outcome.FAILED:
-        return _Case(rule["id"], ("error", reason, ""))
+        return _Case(rule["id"], ("error", reason, []))
     if rule["outcome"] == Outcome.NOT_EVALUATED:
-        return _Case(rule["id"], ("skipped", reason, ""))
+        return _Case(rule["id"], ("skipped", reason, []))
     counting = [finding for finding in findings if tell.counts(finding)]
     others = [finding for finding in findings if not tell.counts(finding)]
     printed = [", ".join(f"{states[state]:,} {state}" for state in FindingState)] if states else []
@@ -136,7 +142,7 @@ def _rule(
     printed += tell.findings(others)
     if not counting:
         return _Case(rule["id"], None, printed)
-    return _Case(rule["id"], ("failure", clean(rule["title"]), "\n".join(tell.findings(counting))), printed)
+    return _Case(rule["id"], ("failure", clean(rule["title"]), tell.findings(counting)), printed)
 
 
 class _Teller:

@@ -1,10 +1,12 @@
-"""What every report for programs is written with: clean text, the runs' workflows and the rules' own words."""
+"""What every report for programs is written with: clean text, JSON, the runs' workflows, the rules' own words."""
 
 from __future__ import annotations
 
+import json
+import re
 from typing import Any, NamedTuple
 
-from auditor.report.words import plain, short
+from auditor.report.words import COMMAND, plain, short
 from auditor.result import Audit
 
 
@@ -26,10 +28,22 @@ def rule_facts(audit: Audit) -> dict[str, RuleFacts]:
 
 
 def clean(text: object, limit: int = 1000) -> str:
-    """A string from a log without control characters, cut where it is longer than anybody reads."""
-    start = str(text)[: limit + 1]
-    shown = start if start.isprintable() else plain(start)
+    """A string from a log without control characters and commands, cut where it is longer than anybody reads."""
+    shown = plain(str(text)[: limit + 1])
     return shown if len(shown) <= limit else f"{shown[: limit - 1]}\u2026"
+
+
+_UNUSUAL = re.compile(r"[^\n\x20-\x7e]")
+
+
+def as_json(value: object, indent: int | None = None, *, ascii_only: bool = False) -> str:
+    """JSON in which nothing is a command to a terminal or a runner. What would be is escaped: no text changes."""
+    text = json.dumps(value, indent=indent, ensure_ascii=ascii_only)
+    return COMMAND.sub(r"#\\u0023", _UNUSUAL.sub(_escaped, text))
+
+
+def _escaped(found: re.Match[str]) -> str:
+    return found[0] if found[0].isprintable() else json.dumps(found[0])[1:-1]
 
 
 class Runs:

@@ -9,6 +9,7 @@ from itertools import accumulate, chain
 from typing import Any
 
 from auditor.model.judgement import Outcome, Severity, SuppressionState, Verdict
+from auditor.report.notes import configured
 from auditor.report.proof import Logs, log_around
 from auditor.report.standing import at, consequences, place, standing, states_of_rules, unlisted
 from auditor.report.words import MEANING, grouped, many, plain, short, tally
@@ -67,6 +68,7 @@ def render(audit: Audit, *, limit: int | None = None) -> str:
     report = audit.report
     paragraphs = chain(
         _head(report),
+        _configured(report),
         _rules(audit),
         _causes(report),
         _unjudged(report),
@@ -104,6 +106,15 @@ def _head(report: dict[str, Any]) -> Iterator[str]:
         f" from {many(len(report['inputs']), 'input')}; new findings: {new or 'none'}."
         f" *{verdict.replace('_', ' ')}*: {MEANING[verdict]}."
     )
+
+
+def _configured(report: dict[str, Any]) -> Iterator[str]:
+    lines = [
+        f"{_names(note.rules)}: {text(note.text)}" if note.rules else text(note.text)
+        for note in configured(report)
+    ]
+    if lines:
+        yield _listed("Configured", lines)
 
 
 def _unjudged(report: dict[str, Any]) -> Iterator[str]:

@@ -23,12 +23,16 @@ KINDS = {
     "suppression-unused": "A suppression matches no finding.",
     "suppression-expired": "The last day of a suppression is over.",
     "rule-not-evaluated": "A rule was not evaluated, on some runs or on any.",
+    "configuration": "The audit follows a configuration file.",
     "rule-not-selected": "A rule was left out by the user.",
     "rule-changed": "The configuration changes what a rule does.",
     "finding-resolved": "The baseline knows more findings than there are.",
     "findings-left-out": "Findings are only counted.",
 }
 """The kinds of notes, and what each says."""
+
+CONFIGURED = ("configuration", "rule-not-selected", "rule-changed")
+"""The kinds that every report has, however short it is: what is judged less strictly than it would be."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +43,16 @@ class Note:
     severity: Severity
     text: str
     rules: tuple[str, ...] = ()
+
+    @property
+    def sentence(self) -> str:
+        """The text behind the rules that it is about."""
+        return f"{', '.join(self.rules)}: {self.text}" if self.rules else self.text
+
+
+def configured(report: dict[str, Any]) -> list[Note]:
+    """What the user has changed of the rules, and the file that says so; in every report."""
+    return [note for note in notes(report) if note.kind in CONFIGURED]
 
 
 def notes(report: dict[str, Any]) -> list[Note]:
@@ -99,6 +113,8 @@ def _rules(report: dict[str, Any]) -> Iterator[Note]:
     for (reason, skipped, evaluated), rules in grouped(partly, "reason", "skipped_runs", "evaluated_runs"):
         text = f"not evaluated on {skipped:,} of {many(skipped + evaluated, 'run')}: {reason}"
         yield Note("rule-not-evaluated", Severity.INFO, clean(text), _ids(rules))
+    if report["audit"]["config"] is not None:
+        yield Note("configuration", Severity.INFO, clean(f"the audit follows {report['audit']['config']}"))
     if report["audit"]["not_selected"]:
         left_out = tuple(report["audit"]["not_selected"])
         yield Note("rule-not-selected", Severity.INFO, "left out by the selection of rules", left_out)

@@ -68,7 +68,7 @@ def log_around(logs: Logs, finding: dict[str, Any]) -> Iterator[str]:
         yield from _log(logs, run_id, roles)
     for witness in finding["witness"]:
         if witness["position"] is None:
-            yield f"  > {witness['record']} of {plain(witness['entity'])}: {witness['role']}"
+            yield f"  > {witness['record']} of {plain(witness['entity'])}: {plain(witness['role'])}"
 
 
 def _export(witness: dict[str, Any]) -> str:
@@ -90,12 +90,12 @@ def _log(logs: Logs, run_id: str, roles: dict[int, str]) -> Iterator[str]:
         if last is not None and at > last + 1:
             yield "         ..."
         last = at
-        time = event["created_at"].strftime("%H:%M:%S.%f")[:12] if event["created_at"] else ""
+        time = event["created_at"].rpartition(" ")[2]
         mark = ">" if at in roles else " "
         line = f"  {mark} #{at:<4} {time:<12} {plain(event['event_type']):<14} {plain(event['entity']):<8}"
         fence = f" {_fence(event):<6}" if fenced else ""
         name = f" ({plain(event['step_name']).rsplit('//', 1)[-1]})" if event["step_name"] else ""
-        yield f"{line}{fence} {roles.get(at, '')}{name}"[:WIDTH].rstrip()
+        yield f"{line}{fence} {plain(roles.get(at, ''))}{name}"[:WIDTH].rstrip()
 
 
 def _fence(event: dict[str, Any]) -> str:

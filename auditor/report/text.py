@@ -246,7 +246,9 @@ def _not_evaluated(report: dict[str, Any]) -> Iterator[str]:
         runs = f"{skipped} of {skipped + rules[0]['evaluated_runs']} runs"
         yield from wrapped(f"{names}: not on {runs}: {reason}", "  ", "    ")
     if left_out:
-        yield from wrapped(f"left out by --select or --ignore: {', '.join(left_out)}", "  ", "    ")
+        yield from wrapped(
+            f"left out by --select, --ignore or the configuration: {', '.join(left_out)}", "  ", "    "
+        )
 
 
 def _inputs(report: dict[str, Any]) -> Iterator[str]:

@@ -14,7 +14,8 @@ from auditor.model.judgement import Verdict
 
 WIDTH = 80
 
-_ANYWHERE = re.compile(r"##(?=\[|vso\[)")
+COMMAND = re.compile(r"##(?=\[|vso\[)")
+"""What begins a command to the runner of a CI job, anywhere in a line."""
 _AT_THE_START = re.compile(r"^(\s*)::")
 
 MEANING = {
@@ -34,7 +35,7 @@ def plain(text: Any) -> str:
     shown = str(text)
     if not shown.isprintable():
         shown = "".join(c if c.isprintable() else "\ufffd" for c in shown)
-    return _ANYWHERE.sub("##\ufffd", shown)
+    return COMMAND.sub("##\ufffd", shown)
 
 
 def quiet(line: str) -> str:

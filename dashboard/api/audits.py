@@ -10,7 +10,7 @@ from fastapi.responses import FileResponse, PlainTextResponse
 from auditor import FORMATS, Audit, FindingState, Severity, render
 
 from ..here import link
-from ..library import Entry
+from ..library import ENDED, Entry
 from ..queries import api
 from ..settings import Role
 from .asking import Asked, Caller, context, needs
@@ -133,6 +133,9 @@ def _described(entry: Entry) -> dict[str, Any]:
 
 
 def _done(entry: Entry) -> Entry:
+    if not entry.is_done and entry.state in ENDED:
+        why = f": {entry.problem}" if entry.problem else ""
+        raise Problem(409, f"This audit is over ({entry.state}) and has nothing to show{why}")
     if not entry.is_done:
         raise Problem(409, f"This audit is {entry.state}; ask again later.", headers={"Retry-After": "5"})
     return entry

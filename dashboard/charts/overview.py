@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 from collections import Counter
 from collections.abc import Sequence
 from typing import Any
@@ -52,10 +51,10 @@ def over_time(rows: Sequence[dict[str, Any]], height: int, *, dark: bool = False
         width = of_it[0]["width_ms"] if of_it else 0
         figure.add_bar(
             name=severity,
-            x=[row["start"] + dt.timedelta(milliseconds=width / 2) for row in of_it],
+            x=[row["middle"] for row in of_it],
             y=[row["findings"] for row in of_it],
             width=width * 0.9,
-            customdata=[f"{row['start']:%Y-%m-%d %H:%M:%S}" for row in of_it],
+            customdata=[row["start"] for row in of_it],
             hovertemplate="from %{customdata} UTC<br>%{y:,} " + severity + "<extra></extra>",
             marker=_marker(severity, dark),
         )

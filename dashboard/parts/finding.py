@@ -228,4 +228,4 @@ def _sharing(
         st.code(commands(finding, seen or queries.inputs(con)), language="bash", wrap_lines=True)
         st.caption("As Markdown, for an issue")
         st.code(as_markdown(finding, witnesses, address), language=None, wrap_lines=True)
-        st.caption(f"Audit of {moment(entry.created_at)}".replace(":", r"\:"))
+        st.caption(f"Audit of {moment(entry.made_at)}".replace(":", r"\:"))

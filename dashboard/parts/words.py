@@ -16,6 +16,11 @@ def many(number: int, noun: str) -> str:
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
+def short(workflow: str) -> str:
+    """A workflow by its function: the SDK adds the module, as in `workflow//./flows/order//approveOrder`."""
+    return workflow.rsplit("//", 1)[-1]
+
+
 _ADDRESS = re.compile(r"(://|www|@)([^\s])", re.IGNORECASE)
 _MARKDOWN = re.compile(r"([\\`*_{}\[\]()#+\-.!|<>~$:&^=@/])")
 

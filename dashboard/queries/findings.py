@@ -9,6 +9,7 @@ from typing import Any
 import duckdb
 
 from .rows import rows
+from .times import in_words
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +146,7 @@ def patterns(
             FROM witness JOIN refusal ON record = 'refusal' AND refusal_no = no
         ),
         times AS (
-            SELECT pattern, min(seen_at) AS first_at, max(seen_at) AS last_at
+            SELECT pattern, {in_words("min(seen_at)")} AS first_at, {in_words("max(seen_at)")} AS last_at
             FROM moment
             JOIN asked USING (finding_no)
             WHERE pattern IN (SELECT pattern FROM chosen)
@@ -194,9 +195,17 @@ def workflows(con: duckdb.DuckDBPyConnection, limit: int) -> list[str]:
     return sorted(row["workflow"] for row in rows(con, sql, {"limit": limit}))
 
 
-def outcomes(con: duckdb.DuckDBPyConnection) -> dict[str, int]:
-    """How many rules ended how."""
-    return dict(con.execute("SELECT outcome, count(*) FROM rule GROUP BY outcome").fetchall())
+def looked(con: duckdb.DuckDBPyConnection) -> dict[str, int]:
+    """How many rules `held` on every run, and how many, for whatever reason, `missed` some run."""
+    return rows(
+        con,
+        """
+        SELECT
+            count(*) FILTER (outcome = 'held' AND evaluated_runs > 0 AND skipped_runs = 0) AS held,
+            count(*) FILTER (outcome IN ('not_evaluated', 'failed') OR skipped_runs > 0) AS missed
+        FROM rule
+        """,
+    )[0]
 
 
 def _values(judged: Judged, asked: Asked) -> dict[str, Any]:

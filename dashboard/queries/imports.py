@@ -53,6 +53,14 @@ def inputs(con: duckdb.DuckDBPyConnection, limit: int) -> list[dict[str, Any]]:
     )
 
 
+def counts(con: duckdb.DuckDBPyConnection) -> tuple[int, int]:
+    """How many inputs there are, and how many logs in them."""
+    inputs, exports = con.execute("SELECT (SELECT count(*) FROM input), (SELECT count(*) FROM export)").fetchall()[
+        0
+    ]
+    return int(inputs), int(exports)
+
+
 def exports(con: duckdb.DuckDBPyConnection, limit: int) -> list[dict[str, Any]]:
     """Each log in the inputs, and what it can show.
 
@@ -99,6 +107,12 @@ def exports(con: duckdb.DuckDBPyConnection, limit: int) -> list[dict[str, Any]]:
         """,
         limit,
     )
+
+
+def keeps_payloads(con: duckdb.DuckDBPyConnection) -> bool:
+    """Whether a payload is in it: then only some may see all of it, whoever made the audit."""
+    found = con.execute("SELECT EXISTS (FROM event_more WHERE payload IS NOT NULL)").fetchall()
+    return bool(found[0][0])
 
 
 def capabilities(con: duckdb.DuckDBPyConnection) -> list[dict[str, Any]]:

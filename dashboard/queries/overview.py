@@ -11,6 +11,7 @@ import duckdb
 
 from ..triage import STILL_OPEN
 from .rows import rows
+from .times import EARLIEST, LATEST, in_words
 
 _MOST_BUCKETS = 48
 _WIDTHS = (
@@ -49,6 +50,22 @@ _OPEN = """
     )
 """
 
+
+@dataclass(frozen=True, slots=True)
+class OverTime:
+    """Open findings by the time of their last witness and severity.
+
+    A bucket: when it begins (`start`, a text) and its `middle`, `severity`, `findings`, `width_ms`. Of all the
+    `findings` that are open, `timed` have a witness with a time that was kept, and the buckets hold `drawn`:
+    a time before EARLIEST or after LATEST is left out.
+    """
+
+    buckets: tuple[dict[str, Any], ...]
+    findings: int
+    timed: int
+    drawn: int
+
+
 _MOMENTS = f"""{_OPEN},
     moment AS (
         SELECT finding_no, created_at AS seen_at FROM witness JOIN event_core ON record = 'event' AND event_no = no
@@ -58,16 +75,18 @@ _MOMENTS = f"""{_OPEN},
     seen AS (
         SELECT severity, max(seen_at) AS seen_at FROM moment JOIN open USING (finding_no)
         GROUP BY finding_no, severity HAVING max(seen_at) IS NOT NULL
-    )
+    ),
+    drawn AS (SELECT * FROM seen WHERE seen_at BETWEEN $earliest AND $latest)
 """
 
 
 def facts(con: duckdb.DuckDBPyConnection) -> dict[str, Any]:
-    """What the audit comes to: `exit_code`, `exit_because`, `fail_on`, `events`, `runs` and runs by verdict."""
+    """What the audit comes to: `verdict`, `exit_code`, `exit_because`, `events`, `runs`, and their `verdicts`."""
     meta = dict(con.execute("SELECT key, value FROM meta").fetchall())
     verdicts = dict(con.execute("SELECT log_verdict, count(*) FROM verdict GROUP BY ALL").fetchall())
     (events,) = con.execute("SELECT count(*) FROM event_core").fetchall()[0]
     return {
+        "verdict": meta["verdict"],
         "exit_code": int(meta["exit_code"]),
         "exit_because": meta["exit_because"],
         "events": events,
@@ -89,53 +108,65 @@ def fences(con: duckdb.DuckDBPyConnection) -> dict[str, int]:
     )[0]
 
 
-def by_rule(con: duckdb.DuckDBPyConnection, decided: Decided, limit: int) -> list[dict[str, Any]]:
-    """Open findings by rule and severity, of the rules with most; with how grave the rule's worst is."""
+def by_rule(con: duckdb.DuckDBPyConnection, decided: Decided) -> list[dict[str, Any]]:
+    """Open findings by rule and severity: the rules with the gravest first, then those with most."""
     return rows(
         con,
         f"""{_OPEN},
         ranked AS (
             SELECT
                 rule, min(array_position(['error', 'warning', 'info'], severity)) AS gravity, count(*) AS total
-            FROM open GROUP BY rule ORDER BY gravity, total DESC, rule LIMIT $limit
+            FROM open GROUP BY rule
         )
         SELECT rule, severity, count(*) AS findings, count(DISTINCT run_id) AS runs
         FROM open JOIN ranked USING (rule)
         GROUP BY rule, severity, gravity, total
         ORDER BY gravity, total DESC, rule, array_position(['error', 'warning', 'info'], severity)
         """,
-        {**_values(decided), "limit": limit},
+        _values(decided),
     )
 
 
-def over_time(con: duckdb.DuckDBPyConnection, decided: Decided) -> list[dict[str, Any]]:
-    """Open findings by the time of their last witness and severity; each row says how wide its bucket is."""
-    first, last = con.execute(
-        f"{_MOMENTS} SELECT min(seen_at), max(seen_at) FROM seen", _values(decided)
-    ).fetchall()[0]
-    if first is None:
-        return []
-    width = next((width for width in _WIDTHS if (last - first) / width <= _MOST_BUCKETS), (last - first) / 12)
-    return rows(
-        con,
+def over_time(con: duckdb.DuckDBPyConnection, decided: Decided) -> OverTime:
+    """Open findings by time, in at most some fifty stretches of it."""
+    values = {**_values(decided), "earliest": EARLIEST, "latest": LATEST}
+    findings, timed, drawn, first, last = con.execute(
         f"""{_MOMENTS}
         SELECT
-            time_bucket($width, seen_at, TIMESTAMP '2000-01-03') AS start, severity, count(*) AS findings,
-            epoch_ms($width) AS width_ms
-        FROM seen GROUP BY ALL ORDER BY start, severity
+            (SELECT count(*) FROM open), (SELECT count(*) FROM seen), count(*), min(seen_at), max(seen_at)
+        FROM drawn
         """,
-        {**_values(decided), "width": width},
+        values,
+    ).fetchall()[0]
+    if not drawn:
+        return OverTime((), findings, timed, 0)
+    width = next((width for width in _WIDTHS if (last - first) / width <= _MOST_BUCKETS), (last - first) / 12)
+    buckets = rows(
+        con,
+        f"""{_MOMENTS},
+        bucket AS (
+            SELECT
+                time_bucket($width, seen_at, TIMESTAMP '2000-01-03') AS start, severity, count(*) AS findings
+            FROM drawn GROUP BY ALL
+        )
+        SELECT
+            {in_words("start")} AS start, {in_words("least(start + $half, $latest)")} AS middle,
+            severity, findings, epoch_ms($width) AS width_ms
+        FROM bucket ORDER BY bucket.start, severity
+        """,
+        {**values, "width": width, "half": width / 2},
     )
+    return OverTime(tuple(buckets), findings, timed, drawn)
 
 
-def causes(con: duckdb.DuckDBPyConnection, decided: Decided, limit: int) -> list[dict[str, Any]]:
-    """The bugs that have an open finding, the gravest first."""
-    return rows(
+def causes(con: duckdb.DuckDBPyConnection, decided: Decided, limit: int) -> tuple[int, list[dict[str, Any]]]:
+    """How many bugs have an open finding; and the gravest of them."""
+    return _counted(
         con,
         f"""{_OPEN}
         SELECT
             cause.severity, diagnosis, cause.findings, runs, all_runs, workflows, cause.rule, patterns,
-            example.instance
+            example.instance, count(*) OVER () AS total
         FROM cause JOIN finding AS example ON example.finding_no = cause.example
         WHERE list_has_any(patterns, (SELECT coalesce(list(DISTINCT pattern), []) FROM open))
         ORDER BY cause.cause_no
@@ -145,9 +176,9 @@ def causes(con: duckdb.DuckDBPyConnection, decided: Decided, limit: int) -> list
     )
 
 
-def worst_runs(con: duckdb.DuckDBPyConnection, decided: Decided, limit: int) -> list[dict[str, Any]]:
-    """The runs with most open errors, then warnings."""
-    return rows(
+def worst_runs(con: duckdb.DuckDBPyConnection, decided: Decided, limit: int) -> tuple[int, list[dict[str, Any]]]:
+    """How many runs have an open finding; and those with most errors, then warnings."""
+    return _counted(
         con,
         f"""{_OPEN}
         SELECT
@@ -156,7 +187,8 @@ def worst_runs(con: duckdb.DuckDBPyConnection, decided: Decided, limit: int) -> 
             count(*) FILTER (severity = 'warning') AS warnings,
             count(*) AS findings,
             list_sort(list(DISTINCT rule)) AS rules,
-            last_created_at AS last_at
+            {in_words("last_created_at")} AS last_at,
+            count(*) OVER () AS total
         FROM open JOIN run USING (run_id) JOIN verdict USING (run_id)
         GROUP BY run_id, workflow, log_verdict, last_created_at
         ORDER BY errors DESC, warnings DESC, findings DESC, run_id
@@ -210,25 +242,10 @@ def capabilities(con: duckdb.DuckDBPyConnection) -> list[dict[str, Any]]:
     return rows(con, "SELECT name, runs, all_runs FROM capability ORDER BY name")
 
 
-def patterns(con: duckdb.DuckDBPyConnection) -> dict[str, dict[str, Any]]:
-    """Every pattern with findings that stand: rule, severity, a sentence, how many; whatever was decided."""
-    found = rows(
-        con,
-        """
-        SELECT
-            pattern, any_value(rule) AS rule,
-            arg_min(severity, array_position(['error', 'warning', 'info'], severity)) AS severity,
-            first(because ORDER BY kept DESC, finding_no) AS because, count(*) AS findings
-        FROM finding WHERE state IN ('new', 'known') AND pattern IS NOT NULL
-        GROUP BY pattern
-        """,
-    )
-    return {row["pattern"]: row for row in found}
-
-
-def evaluated_rules(con: duckdb.DuckDBPyConnection) -> set[str]:
-    """The rules that looked at some run."""
-    return {row["rule"] for row in rows(con, "SELECT rule FROM rule WHERE outcome IN ('held', 'found')")}
+def _counted(con: duckdb.DuckDBPyConnection, sql: str, values: dict[str, Any]) -> tuple[int, list[dict[str, Any]]]:
+    """How many rows there are (`total`, the same in each), and those that the limit leaves."""
+    found = rows(con, sql, values)
+    return (int(found[0]["total"]) if found else 0), found
 
 
 def _values(decided: Decided) -> dict[str, Any]:

@@ -10,20 +10,21 @@ from typing import Any
 import duckdb
 import streamlit as st
 
-from auditor import Severity
+from auditor import ExitCode, Severity, Verdict
 
 from .. import here, service
 from ..library import Entry
 from ..parts import address
 from ..parts.deciding import decide_about
-from ..parts.downloads import csv_of
+from ..parts.downloads import csv_of, take_away
 from ..parts.finding import detail
 from ..parts.judging import judged
 from ..parts.links import page_link
-from ..parts.words import many
+from ..parts.words import escaped, many, short
 from ..queries import finding as one
 from ..queries import findings as queries
 from ..queries.findings import Asked, Judged
+from ..queries.overview import facts
 from ..triage import BASELINE_FILE, MEANING, STILL_OPEN, Pattern, Standing
 
 _TABLE = "findings.table"
@@ -68,9 +69,15 @@ def _filters(con: duckdb.DuckDBPyConnection) -> Asked:
             severities=address.several("Severity", "severity", _SEVERITIES),
             states=_states(address.several("State", "state", _STATES, otherwise="Still open")),
             rules=address.several("Rule", "rule", queries.rules(con)),
-            workflows=address.several("Workflow", "workflow", queries.workflows(con, _WORKFLOWS)),
+            workflows=_workflows(con),
             text=address.text("Search", "q", "run id, workflow, words", address.first_page),
         )
+
+
+def _workflows(con: duckdb.DuckDBPyConnection) -> tuple[str, ...]:
+    names = queries.workflows(con, _WORKFLOWS)
+    otherwise = "Any" if len(names) < _WORKFLOWS else f"Any; {_WORKFLOWS:,} are listed"
+    return address.several("Workflow", "workflow", names, otherwise=otherwise)
 
 
 def _states(picked: tuple[str, ...]) -> tuple[str, ...]:
@@ -142,7 +149,7 @@ def _table(
     address.paging(pages)
     with st.container(horizontal=True):
         st.download_button(
-            "Download as CSV",
+            take_away(totals["patterns"], limits.query_rows),
             partial(_csv, entry, asked),
             "findings.csv",
             "text/csv",
@@ -169,7 +176,7 @@ def _shown(row: dict[str, Any]) -> dict[str, Any]:
         "findings": row["findings"],
         "runs": row["runs"],
         "sentence": row["because"],
-        "workflows": ", ".join(row["workflows"]),
+        "workflows": ", ".join(map(short, row["workflows"])),
         "first seen": row["first_at"],
         "last seen": row["last_at"],
     }
@@ -187,8 +194,8 @@ def _column_config() -> dict[str, Any]:
         "runs": column.NumberColumn(width=56, format="localized"),
         "sentence": column.TextColumn(width="large", help="What one of the findings says"),
         "workflows": column.TextColumn(width="medium"),
-        "first seen": column.DatetimeColumn(format="YYYY-MM-DD HH:mm", help="Time of the first witness, UTC"),
-        "last seen": column.DatetimeColumn(format="YYYY-MM-DD HH:mm", help="Time of the last witness, UTC"),
+        "first seen": column.TextColumn(width=170, help="Time of the first witness that was kept, UTC"),
+        "last seen": column.TextColumn(width=170, help="Time of the last witness that was kept, UTC"),
     }
 
 
@@ -220,11 +227,19 @@ def _beside(
 
 
 def _nothing_found(con: duckdb.DuckDBPyConnection, entry: Entry) -> None:
-    outcomes = queries.outcomes(con)
-    st.success(f"Nothing was found: {many(outcomes.get('held', 0), 'rule')} looked and held.")
-    if unasked := outcomes.get("not_evaluated", 0) + outcomes.get("failed", 0):
+    looked, audit = queries.looked(con), facts(con)
+    held = f"{many(looked['held'], 'rule')} looked at every run and held"
+    if looked["held"] and audit["verdict"] == Verdict.SOUND and audit["exit_code"] == ExitCode.CLEAN:
+        st.success(f"Nothing was found: {held}.")
+    else:
+        st.warning(
+            "Nothing was found, which does not say that nothing is wrong: "
+            f"{held}; {escaped(audit['exit_because'])}."
+        )
+    if looked["missed"]:
         st.info(
-            f"{many(unasked, 'rule')} could not look everywhere. What these logs do not record, nobody can check."
+            f"{many(looked['missed'], 'rule')} could not look at every run."
+            " What these logs do not record, nobody can check."
         )
         page_link("Which rules, and why", "rules", entry.audit_id, icon=":material/rule:")
 

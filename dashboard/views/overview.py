@@ -8,7 +8,7 @@ from typing import Any
 import duckdb
 import streamlit as st
 
-from auditor import Verdict
+from auditor import ExitCode, Verdict
 
 from .. import here, service
 from ..charts import overview as charts
@@ -16,10 +16,12 @@ from ..library import Entry
 from ..parts.empty import nothing_to_show
 from ..parts.judging import judged
 from ..parts.links import goto_page, page_link
-from ..parts.words import many, moment
+from ..parts.words import escaped, many, moment, short
 from ..queries import findings as known_findings
 from ..queries import overview as queries
-from ..queries.overview import Decided
+from ..queries.overview import Decided, OverTime
+from ..queries.times import EARLIEST, LATEST
+from ..triage import STILL_OPEN, Standing
 from .overview_changes import changes
 
 _RULES = 12
@@ -29,13 +31,15 @@ _CHART = "overview.rules"
 _CARD = 140
 _CARDS = 4
 _HALF = 420
+_RUN_ID = 260
 _NAMES = {
     Verdict.CORRUPT: "Corrupt runs",
     Verdict.SUSPECT: "Suspect runs",
     Verdict.CANNOT_TELL: "Cannot tell",
     Verdict.SOUND: "Sound runs",
 }
-_LINKS = {Verdict.CANNOT_TELL: "undecided runs"}
+_WHOLE = "The log as a whole, though no single run,"
+_LINKS = {Verdict.CANNOT_TELL: "undecided"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,9 +47,9 @@ class _Read:
     facts: dict[str, Any]
     fences: dict[str, int]
     by_rule: list[dict[str, Any]]
-    over_time: list[dict[str, Any]]
-    causes: list[dict[str, Any]]
-    worst_runs: list[dict[str, Any]]
+    over_time: OverTime
+    causes: tuple[int, list[dict[str, Any]]]
+    worst_runs: tuple[int, list[dict[str, Any]]]
     unchecked: list[dict[str, Any]]
     capabilities: list[dict[str, Any]]
 
@@ -61,9 +65,11 @@ def page() -> None:
         known = judged(con, entry)
         standing = known_findings.by_standing(con, known)
     read = _read(entry.audit_id, Decided.of(known.decided))
-    st.text(f"{entry.name}, audited {moment(entry.finished_at or entry.created_at)}")
-    _verdict(read)
-    _cards(entry, read, standing, compared=known.earlier is not None)
+    still_open = sum(standing.get(state, 0) for state in STILL_OPEN)
+    made = "an audit file of" if entry.is_imported else "audited"
+    st.text(f"{entry.name}, {made} {moment(entry.finished_at or entry.created_at)}")
+    _verdict(read, still_open, found=sum(standing.values()))
+    _cards(entry, read, still_open, standing.get(Standing.NEW, 0) if known.earlier is not None else None)
     _causes(entry, read)
     _charts(entry, read)
     _worst_runs(entry, read)
@@ -81,7 +87,7 @@ def _read_from(con: duckdb.DuckDBPyConnection, decided: Decided) -> _Read:
     return _Read(
         queries.facts(con),
         queries.fences(con),
-        queries.by_rule(con, decided, _RULES),
+        queries.by_rule(con, decided),
         queries.over_time(con, decided),
         queries.causes(con, decided, _CAUSES),
         queries.worst_runs(con, decided, _RUNS),
@@ -90,33 +96,47 @@ def _read_from(con: duckdb.DuckDBPyConnection, decided: Decided) -> _Read:
     )
 
 
-def _verdict(read: _Read) -> None:
-    verdicts, runs = read.facts["verdicts"], read.facts["runs"]
-    corrupt, unknown, suspect = (
-        verdicts.get(name, 0) for name in (Verdict.CORRUPT, Verdict.CANNOT_TELL, Verdict.SUSPECT)
-    )
+def _verdict(read: _Read, still_open: int, *, found: int) -> None:
+    """The verdict of the audit in words; green only if nothing asks for a second look."""
+    runs = read.facts["runs"]
+    like_it = read.facts["verdicts"].get(read.facts["verdict"], 0)
     gaps = f"{many(len(read.unchecked), 'thing')} could not be checked, see below."
     limits = gaps if read.unchecked else "Everything that the rules look at was there."
-    if corrupt:
-        st.error(f"**Corrupt.** {_of(corrupt, runs)} cannot be trusted. {limits}", icon=":material/error:")
-    elif unknown or not runs:
-        said = f"{_of(unknown, runs)} could not be judged." if runs else "No run was read."
-        st.warning(f"**Cannot tell.** {said} {limits}", icon=":material/help:")
-    elif suspect:
-        st.warning(f"**Suspect.** {_of(suspect, runs)} should be looked at. {limits}", icon=":material/warning:")
-    else:
-        st.success(
-            f"**Sound.** Nothing was found against {_of(runs, runs)}. {limits}", icon=":material/check_circle:"
-        )
+    match Verdict(read.facts["verdict"]):
+        case Verdict.CORRUPT:
+            said = f"{_of(like_it, runs) if like_it else _WHOLE} cannot be trusted"
+            st.error(f"**Corrupt.** {said}. {limits}", icon=":material/error:")
+        case Verdict.CANNOT_TELL:
+            said = f"{_of(like_it, runs)} could not be judged" if runs else "No run was read"
+            st.warning(f"**Cannot tell.** {said}. {limits}", icon=":material/help:")
+        case Verdict.SUSPECT:
+            said = f"{_of(like_it, runs) if like_it else _WHOLE} should be looked at"
+            st.warning(f"**Suspect.** {said}. {limits}", icon=":material/warning:")
+        case Verdict.SOUND if doubts := _doubts(read, still_open):
+            said = "; ".join(["**No run is corrupt or suspect**", *doubts])
+            st.warning(f"{said}. {limits}", icon=":material/warning:")
+        case Verdict.SOUND:
+            nothing = f"Nothing was found against {'all of ' if runs > 1 else ''}{many(runs, 'run')}"
+            said = "No run is corrupt or suspect, and no finding is open" if found else nothing
+            st.success(f"**Sound.** {said}. {limits}", icon=":material/check_circle:")
     st.text(f"auditor check ends with exit code {read.facts['exit_code']}: {read.facts['exit_because']}.")
+
+
+def _doubts(read: _Read, still_open: int) -> list[str]:
+    """Why this is not green although every run is sound."""
+    doubts = [f"{many(still_open, 'finding')} {'is' if still_open == 1 else 'are'} open"] if still_open else []
+    code = read.facts["exit_code"]
+    if code == ExitCode.CANNOT_TELL or (code != ExitCode.CLEAN and not still_open):
+        doubts.append(escaped(read.facts["exit_because"]))
+    return doubts
 
 
 def _of(number: int, runs: int) -> str:
     return f"All of {many(runs, 'run')}" if number == runs > 1 else f"{number:,} of {many(runs, 'run')}"
 
 
-def _cards(entry: Entry, read: _Read, standing: dict[str, int], *, compared: bool) -> None:
-    still_open = sum(standing.get(state, 0) for state in ("regressed", "new", "open"))
+def _cards(entry: Entry, read: _Read, still_open: int, new: int | None) -> None:
+    """`new` is None if there is no audit that this one is compared with."""
     with st.grid(_CARDS, min_column_width=_CARD, gap="small"):
         for verdict, name in _NAMES.items():
             with st.container(border=True, height="stretch", gap="xsmall"):
@@ -128,12 +148,15 @@ def _cards(entry: Entry, read: _Read, standing: dict[str, int], *, compared: boo
             st.metric("Open findings", f"{still_open:,}", help="Nobody has decided to ignore or suppress them.")
             page_link("Show open findings", "findings", entry.audit_id)
         with st.container(border=True, height="stretch", gap="xsmall"):
-            new = f"{standing.get('new', 0):,}" if compared else "–"
-            st.metric("New findings", new, help="The audit before this one did not have them.")
-            if compared:
-                page_link("Show new findings", "findings", entry.audit_id, state="new")
+            st.metric(
+                "New findings",
+                "–" if new is None else f"{new:,}",
+                help="The audit of the same name before this one did not have them.",
+            )
+            if new is None:
+                st.caption("There is no audit of this name before this one.")
             else:
-                st.caption("There is no audit before this one.")
+                page_link("Show new findings", "findings", entry.audit_id, state="new")
         with st.container(border=True, height="stretch", gap="xsmall"):
             _fence_card(read)
         with st.container(border=True, height="stretch", gap="xsmall"):
@@ -156,7 +179,8 @@ def _fence_card(read: _Read) -> None:
 
 def _causes(entry: Entry, read: _Read) -> None:
     st.markdown("#### What to fix first")
-    if not read.causes:
+    number, causes = read.causes
+    if not causes:
         st.text("No open finding asks for a fix.")
         return
     st.dataframe(
@@ -167,10 +191,10 @@ def _causes(entry: Entry, read: _Read) -> None:
                 "what is wrong": row["diagnosis"],
                 "findings": row["findings"],
                 "runs": f"{row['runs']:,} of {row['all_runs']:,}",
-                "workflows": ", ".join(row["workflows"]),
+                "workflows": ", ".join(map(short, row["workflows"])),
                 "rule": row["rule"],
             }
-            for row in read.causes
+            for row in causes
         ],
         hide_index=True,
         width="stretch",
@@ -183,23 +207,29 @@ def _causes(entry: Entry, read: _Read) -> None:
         },
         alt="The bugs behind the open findings, the gravest first",
     )
+    if len(causes) < number:
+        st.caption(f"The {len(causes)} gravest of {many(number, 'bug')}.")
 
 
 def _charts(entry: Entry, read: _Read) -> None:
     dark = st.context.theme.type == "dark"
     if not read.by_rule:
         return
+    rules = list(dict.fromkeys(row["rule"] for row in read.by_rule))
+    drawn = [row for row in read.by_rule if row["rule"] in rules[:_RULES]]
     with st.grid(2, min_column_width=_HALF, gap="medium"):
         with st.container():
             st.markdown("#### Open findings by rule")
             picked = st.plotly_chart(
-                charts.by_rule(read.by_rule, dark=dark),
+                charts.by_rule(drawn, dark=dark),
                 key=_CHART,
                 on_select="rerun",
                 selection_mode="points",
                 config={"displayModeBar": False},
-                alt=charts.summary(read.by_rule),
+                alt=charts.summary(drawn),
             )
+            if len(rules) > _RULES:
+                st.caption(f"The {_RULES} gravest of {many(len(rules), 'rule')}; the table has all.")
             if points := picked["selection"]["points"]:
                 rule, severity = points[0]["customdata"]
                 goto_page("findings", entry.audit_id, rule=str(rule), severity=str(severity))
@@ -207,15 +237,23 @@ def _charts(entry: Entry, read: _Read) -> None:
                 _rule_table(entry, read)
         with st.container():
             st.markdown("#### Over time")
-            if read.over_time:
-                height = charts.height_of(read.by_rule)
+            over_time = read.over_time
+            if over_time.buckets:
                 st.plotly_chart(
-                    charts.over_time(read.over_time, height, dark=dark),
+                    charts.over_time(over_time.buckets, charts.height_of(drawn), dark=dark),
                     config={"displayModeBar": False},
                     alt="Open findings over time, by severity",
                 )
-            else:
-                st.info("No times are recorded by the witnesses of the open findings.")
+            _without_time(over_time)
+
+
+def _without_time(over_time: OverTime) -> None:
+    """Say which open findings the figure over time does not hold."""
+    if over_time.timed < over_time.findings:
+        open_ = many(over_time.findings, "open finding")
+        st.caption(f"{over_time.timed:,} of {open_} have a witness with a time that was kept.")
+    if beyond := over_time.timed - over_time.drawn:
+        st.caption(f"Not drawn: {many(beyond, 'finding')} before {EARLIEST.year} or after {LATEST.year - 1}.")
 
 
 def _rule_table(entry: Entry, read: _Read) -> None:
@@ -232,15 +270,15 @@ def _rule_table(entry: Entry, read: _Read) -> None:
 
 
 def _worst_runs(entry: Entry, read: _Read) -> None:
-    if not read.worst_runs:
+    number, worst = read.worst_runs
+    if not worst:
         return
     st.markdown("#### Worst runs")
     st.dataframe(
         [
             {
                 "open": here.link("run", entry.audit_id, run=row["run_id"]),
-                "run": row["run_id"],
-                "workflow": row["workflow"],
+                "workflow": short(row["workflow"] or ""),
                 "verdict": row["verdict"].replace("_", " "),
                 "errors": row["errors"],
                 "warnings": row["warnings"],
@@ -248,7 +286,7 @@ def _worst_runs(entry: Entry, read: _Read) -> None:
                 "rules": ", ".join(row["rules"]),
                 "last event": row["last_at"],
             }
-            for row in read.worst_runs
+            for row in worst
         ],
         hide_index=True,
         width="stretch",
@@ -256,11 +294,13 @@ def _worst_runs(entry: Entry, read: _Read) -> None:
             "errors": st.column_config.NumberColumn(width=60),
             "warnings": st.column_config.NumberColumn(width=70),
             "findings": st.column_config.NumberColumn(width=70),
-            "last event": st.column_config.DatetimeColumn(format="YYYY-MM-DD HH:mm", help="UTC"),
-            "open": _opens("Run"),
+            "last event": st.column_config.TextColumn(help="UTC"),
+            "open": st.column_config.LinkColumn("run", display_text=here.SHOWN_ID, width=_RUN_ID),
         },
         alt="The runs with most open findings, the worst first",
     )
+    if len(worst) < number:
+        st.caption(f"The {len(worst)} worst of {many(number, 'run')} with open findings.")
 
 
 def _unchecked(entry: Entry, read: _Read) -> None:

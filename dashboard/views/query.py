@@ -16,6 +16,7 @@ from ..library import Entry
 from ..parts.downloads import csv_of
 from ..parts.empty import nothing_to_show
 from ..parts.words import many
+from ..queries.answers import for_csv, for_json, for_page
 from ..queries.schema import EXAMPLES, tables
 from ..settings import Role
 from ..who import visitor
@@ -101,7 +102,7 @@ def _show_answer(answer: Rows | str) -> None:
         return
     more = f"The first {many(answer.table.num_rows, 'row')}; there are more" if answer.more else None
     st.text(f"{more or many(answer.table.num_rows, 'row')}, in {answer.seconds:.1f} s.")
-    st.dataframe(answer.table, width="stretch", hide_index=True, alt="The rows that the query gives")
+    st.dataframe(for_page(answer.table), width="stretch", hide_index=True, alt="The rows that the query gives")
     with st.container(horizontal=True):
         st.download_button("CSV", lambda: _csv(answer), "query.csv", "text/csv", on_click="ignore")
         st.download_button(
@@ -115,7 +116,7 @@ def _show_answer(answer: Rows | str) -> None:
 
 
 def _csv(rows: Rows) -> bytes:
-    return csv_of(rows.table.column_names, list(zip(*(c.to_pylist() for c in rows.table.columns), strict=True)))
+    return csv_of(rows.table.column_names, for_csv(rows.table))
 
 
 def _parquet(rows: Rows) -> bytes:
@@ -125,7 +126,7 @@ def _parquet(rows: Rows) -> bytes:
 
 
 def _json(rows: Rows) -> bytes:
-    return json.dumps(rows.table.to_pylist(), default=str, ensure_ascii=False, indent=1).encode()
+    return json.dumps(for_json(rows.table), ensure_ascii=False, allow_nan=False, indent=1).encode()
 
 
 def _show_schema(entry: Entry) -> None:

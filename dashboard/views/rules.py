@@ -7,7 +7,7 @@ from typing import Any
 
 import streamlit as st
 
-from auditor import Outcome, Rule, RuleFileError, rules
+from auditor import Outcome, Rule, RuleFileError, UsageError, rules
 
 from .. import here, service
 from ..custom_rules import CustomRules
@@ -48,7 +48,7 @@ def page() -> None:
 def _catalogue(entry: Entry | None, custom: CustomRules) -> None:
     try:
         known = custom.catalogue()
-    except RuleFileError as error:
+    except (RuleFileError, UsageError) as error:
         known = rules()
         st.warning("A rule of your own cannot be read, and no audit can be made until it is mended or deleted:")
         st.code(str(error), language=None, wrap_lines=True)
@@ -189,6 +189,8 @@ def _in_this_audit(rule: Rule, entry: Entry, became: dict[str, Any] | None) -> N
         used = queries.params(con, rule.id)
     if found:
         st.dataframe(found, hide_index=True, width="stretch", alt="Findings by workflow and severity")
+        if len(found) == _WORKFLOWS:
+            st.caption(f"The {_WORKFLOWS} with most of them.")
         page_link("Show its findings", "findings", entry.audit_id, rule=rule.id, state="any")
     if used:
         st.text("Parameters used: " + ", ".join(_used(param) for param in used))

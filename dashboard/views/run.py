@@ -12,7 +12,7 @@ from .. import here, service
 from ..parts import address
 from ..parts.empty import nothing_to_show
 from ..parts.links import page_link
-from ..parts.words import escaped, many
+from ..parts.words import escaped, many, short
 from ..queries import run as queries
 from . import run_entities, run_events, run_findings, run_states, run_timeline
 
@@ -58,7 +58,10 @@ def page() -> None:
 
 
 def _header(con: duckdb.DuckDBPyConnection, run: dict[str, Any]) -> None:
-    st.subheader(escaped(run["workflow"] or "A run of an unknown workflow"))
+    workflow = run["workflow"] or ""
+    st.subheader(escaped(short(workflow) or "A run of an unknown workflow"))
+    if short(workflow) != workflow:
+        st.caption(escaped(workflow))
     st.code(run["run_id"], language=None, wrap_lines=True)
     with st.container(horizontal=True):
         word, color, icon = _VERDICTS[run["log_verdict"]]

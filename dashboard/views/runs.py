@@ -12,7 +12,7 @@ from auditor import Verdict
 from .. import here, service
 from ..parts import address
 from ..parts.empty import nothing_to_show
-from ..parts.words import many
+from ..parts.words import many, short
 from ..queries import runs as queries
 from . import run
 
@@ -147,7 +147,11 @@ def _table(con: duckdb.DuckDBPyConnection, audit_id: str, chosen: queries.Filter
 
 
 def _words(row: dict[str, Any]) -> dict[str, str | None]:
-    return {"log_verdict": VERDICT_WORDS[row["log_verdict"]], "seconds": lasting(row["seconds"])}
+    return {
+        "log_verdict": VERDICT_WORDS[row["log_verdict"]],
+        "seconds": lasting(row["seconds"]),
+        "workflow": short(row["workflow"] or ""),
+    }
 
 
 def lasting(seconds: float | None) -> str | None:

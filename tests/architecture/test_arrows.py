@@ -24,9 +24,9 @@ ARROWS: dict[str, set[str]] = {
     "config": {"model", "check"},
     "pipeline": {"model", "database", "ingest", "replay", "check", "config"},
     "document": {"model"},
-    "result": {"model", "check", "config", "pipeline", "document"},
+    "result": {"database", "model", "check", "config", "pipeline", "document"},
     "alerts": {"model", "result", "report"},
-    "testing": {"model", "report", "result"},
+    "testing": {"config", "model", "report", "result"},
     "pytest_plugin": {"testing"},
     "report": {"database", "model", "result", "cold", "simulate", "stress"},
     "cli": {

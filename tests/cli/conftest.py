@@ -21,7 +21,7 @@ def auditor(
 ) -> Iterator[Callable[..., Any]]:
     """The command in this process, in an empty folder: it is called some hundred times here."""
     monkeypatch.chdir(tmp_path)
-    handler = signal.getsignal(signal.SIGTERM)
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
 
     def run(*args: object) -> SimpleNamespace:
         monkeypatch.setattr(sys, "argv", ["auditor", *map(str, args)])
@@ -32,7 +32,8 @@ def auditor(
         return SimpleNamespace(returncode=ended.value.code, stdout=out, stderr=err)
 
     yield run
-    signal.signal(signal.SIGTERM, handler)
+    for number, handler in handlers.items():
+        signal.signal(number, handler)
 
 
 @pytest.fixture

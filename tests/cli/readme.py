@@ -10,7 +10,7 @@ from pathlib import Path
 
 import click
 
-from auditor.cli.main import cli
+from auditor.cli.commands import cli
 
 ROOT = Path(__file__).parents[2]
 FILE = ROOT / "README.md"

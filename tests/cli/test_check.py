@@ -9,6 +9,7 @@ from pathlib import Path
 import duckdb
 import pytest
 from logs import Log, entity, manifest, time, write
+from own_rules import finds, rule_file
 
 from auditor import ExitCode, audit
 from auditor.check import engine
@@ -116,7 +117,7 @@ def test_now_moves_what_is_overdue(auditor, tmp_path) -> None:
 def test_select_and_ignore_take_rules_and_groups_and_the_report_says_what_was_left_out(auditor, corrupt) -> None:
     done = auditor("check", corrupt, "--ignore", "step")
     assert done.returncode == ExitCode.CLEAN
-    assert "left out by --select or --ignore" in done.stdout
+    assert "left out by --select, --ignore or the configuration" in done.stdout
     selected = json.loads(
         auditor("check", corrupt, "--select", "attribute,late-creation", "--format", "json").stdout
     )
@@ -181,6 +182,33 @@ def test_a_rule_that_fails_leaves_no_run_judged(corrupt, sound, monkeypatch) -> 
         assert "x" in outcome[broken][1]
     with audit(corrupt) as result:
         assert result.verdict == "corrupt", "an error that is proven stays proven"
+
+
+@pytest.mark.parametrize(
+    ("header", "verdict"),
+    [
+        (("severity: error", "confidence: proof"), "corrupt"),
+        (("severity: error", "confidence: strong"), "corrupt"),
+        (("severity: error", "confidence: suspect"), "suspect"),
+        (("severity: warning", "confidence: suspect"), "suspect"),
+        (("severity: warning", "confidence: proof"), "sound"),
+        (("severity: error", "confidence: proof", "about: runtime"), "sound"),
+    ],
+    ids=", ".join,
+)
+def test_a_finding_of_no_run_is_about_the_log_as_a_whole(auditor, sound, tmp_path, header, verdict) -> None:
+    """An audit is no better than what was found about all of it; its runs keep the verdicts that they have."""
+    select = finds(run_id="CAST(NULL AS VARCHAR)") + " LIMIT 1"
+    file = rule_file(tmp_path / "rules", "of-no-run", select, *header[2:])
+    text = file.read_text("utf-8").replace("severity: error", header[0]).replace("confidence: proof", header[1])
+    file.write_text(text, "utf-8")
+    for fail_on, code in ((None, ExitCode.CLEAN), ("info", ExitCode.FOUND)):
+        with audit(sound, rules=[tmp_path / "rules"], fail_on=fail_on) as result:
+            assert (result.verdict, result.exit_code) == (verdict, code)
+            assert {run["log_verdict"] for run in result.runs} == {"sound"}
+            assert result.report["counts"]["verdicts"]["sound"] == len(result.runs)
+    done = auditor("check", sound, "--rules", "rules", "--format", "concise", "--fail-on", "never")
+    assert done.stdout.splitlines()[-1].startswith(f"{verdict}, exit code 0: ")
 
 
 def test_the_same_input_gives_the_same_report(corrupt) -> None:

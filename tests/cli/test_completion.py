@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
+import pty
+import select
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -73,3 +76,61 @@ def test_bash_takes_its_script_and_completes_with_it() -> None:
     )
     assert "_auditor_completion auditor" in done.stdout, done.stderr
     assert done.stdout.splitlines()[-1] == "orphaned-wait"
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["check", "lo"],
+        ["check", "--config", "lo"],
+        ["check", "--save", "lo"],
+        ["baseline", "check", "lo"],
+        ["replay", "lo"],
+        ["rules", "coverage", "lo"],
+        ["world", "export", "sqlite:///w.db", "-o", "lo"],
+    ],
+)
+def test_where_a_path_stands_the_shell_is_told_to_complete_files(shell: str, words: list[str]) -> None:
+    asked = {
+        "COMP_WORDS": " ".join(["auditor", *words]),
+        "COMP_CWORD": "lo" if shell == "fish" else str(len(words)),
+    }
+    done = subprocess.run(
+        [BIN / "auditor"],
+        env=ENVIRONMENT | {"_AUDITOR_COMPLETE": f"{shell}_complete"} | asked,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.replace("\n", ",").startswith("file,lo")
+
+
+def test_bash_completes_the_name_of_a_file(tmp_path: Path) -> None:
+    (tmp_path / "a-log-that-was-kept.ndjson").touch()
+    terminal, of_bash = pty.openpty()
+    with subprocess.Popen(
+        ["bash", "--norc", "--noprofile", "-i"],
+        stdin=of_bash,
+        stdout=of_bash,
+        stderr=of_bash,
+        cwd=tmp_path,
+        env=ENVIRONMENT | {"TERM": "dumb"},
+        start_new_session=True,
+    ) as bash:
+        os.close(of_bash)
+        os.write(terminal, b'eval "$(auditor completion bash)"; echo rea""dy\n')
+        shown(terminal, "ready")
+        os.write(terminal, b"auditor check a-lo\t")
+        shown(terminal, "auditor check a-log-that-was-kept.ndjson")
+        bash.kill()
+    os.close(terminal)
+
+
+def shown(terminal: int, wanted: str) -> None:
+    """Wait until a terminal has shown this."""
+    text, until = "", time.monotonic() + 60
+    while wanted not in text:
+        ready, _, _ = select.select([terminal], [], [], until - time.monotonic())
+        assert ready, text
+        text += os.read(terminal, 4096).decode()

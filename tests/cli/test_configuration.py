@@ -14,7 +14,7 @@ from logs import Log, entity, time, write
 from own_rules import finds, rule_file
 
 from auditor import ExitCode, schemas
-from auditor.cli.auditing import CONFIG_VARIABLE
+from auditor.config import VARIABLE
 
 RESTARTED = "step-restarted-after-outcome"
 ONE = ["--select", RESTARTED]
@@ -27,7 +27,7 @@ SCHEMA = json.loads(schemas.text("report"))
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A repository of its own, without what the shell of a developer says."""
     (tmp_path / ".git").mkdir()
-    monkeypatch.delenv(CONFIG_VARIABLE, raising=False)
+    monkeypatch.delenv(VARIABLE, raising=False)
     return tmp_path
 
 
@@ -82,11 +82,11 @@ class TestWhichFileHolds:
 
         configured(here, "")
         named, by_variable = configured(here / "a", "", "named.toml"), configured(here / "b", "")
-        monkeypatch.setenv(CONFIG_VARIABLE, str(by_variable))
+        monkeypatch.setenv(VARIABLE, str(by_variable))
         assert held() == str(by_variable)
         assert held("--config", named) == str(named)
         assert held("--no-config") is None
-        monkeypatch.setenv(CONFIG_VARIABLE, "")
+        monkeypatch.setenv(VARIABLE, "")
         assert held() == "auditor.toml"
 
     def test_to_name_one_and_to_want_none_is_an_error(self, auditor, sound, here) -> None:
@@ -98,7 +98,7 @@ class TestWhichFileHolds:
     @pytest.mark.parametrize("by", ["--config", "the variable"])
     def test_a_named_one_that_is_not_there_is_an_error(self, auditor, sound, monkeypatch, by) -> None:
         if by == "the variable":
-            monkeypatch.setenv(CONFIG_VARIABLE, "missing.toml")
+            monkeypatch.setenv(VARIABLE, "missing.toml")
         done = auditor("check", sound, *(["--config", "missing.toml"] if by == "--config" else []))
         assert done.returncode == ExitCode.ERROR
         assert (
@@ -284,6 +284,8 @@ class TestWhatIsWrong:
             '[workflow.w.severity]\norphan-wait = "info"',
             "[workflow.w.params.orphan-wait]\ngrace_seconds = 1",
             '[[suppressions]]\nrule = "orphan-wait"\nreason = "r"\nrun = "x"',
+            'select = ["orphan-wait"]',
+            'ignore = ["orphan-wait"]',
         ],
     )
     def test_an_unknown_rule_is_named_with_near_ones_and_the_file(self, auditor, sound, here, text) -> None:
@@ -292,18 +294,12 @@ class TestWhatIsWrong:
         assert done.returncode == ExitCode.ERROR
         assert "there is no rule or group called 'orphan-wait'; did you mean orphaned-wait" in done.stderr
         assert done.stderr.startswith(f"auditor: {path.name}: ")
-
-    @pytest.mark.parametrize("key", ["select", "ignore"])
-    def test_a_choice_of_a_rule_that_there_is_not_is_an_error_with_near_ones(
-        self, auditor, sound, here, key
-    ) -> None:
-        configured(here, f'{key} = ["orphan-wait"]')
-        done = auditor("check", sound)
-        assert done.returncode == ExitCode.ERROR
-        assert "there is no rule or group called 'orphan-wait'; did you mean orphaned-wait" in done.stderr
+        path.rename(here / "base.toml")
+        configured(here, 'extend = "base.toml"')
+        assert auditor("check", sound).stderr == done.stderr.replace(path.name, "base.toml")
 
     def test_an_unknown_rule_on_the_command_line_is_not_laid_to_the_file(self, auditor, sound, here) -> None:
-        path = configured(here, "")
+        path = configured(here, 'select = ["fence"]')
         done = auditor("check", sound, "--select", "orphan-wait")
         assert done.returncode == ExitCode.ERROR
         assert path.name not in done.stderr
@@ -314,6 +310,13 @@ class TestWhatIsWrong:
         assert done.stderr == (
             f"auditor: {path.name}: the rule orphaned-wait has no parameter 'grace'; is it grace_seconds?\n"
         )
+
+    def test_of_two_files_that_tune_a_rule_the_one_with_the_unknown_parameter_is_named(
+        self, auditor, sound, here
+    ) -> None:
+        (here / "base.toml").write_text("[params.orphaned-wait]\ngrace = 1", "utf-8")
+        configured(here, 'extend = "base.toml"\n[params.orphaned-wait]\ngrace_seconds = 1')
+        assert auditor("check", sound).stderr.startswith("auditor: base.toml: the rule orphaned-wait has no ")
 
     def test_a_broken_file_stops_the_audit_with_its_line(self, auditor, sound, here) -> None:
         path = configured(here, '[project]\nname = "x"\n[tool.auditor]\nfail_on = "fatal"\n', "pyproject.toml")

@@ -5,15 +5,18 @@ from __future__ import annotations
 import os
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import time
+from contextlib import closing
 from pathlib import Path
 
 import httpx2
 import pytest
 from dashboards import running
 
+import dashboard
 from auditor import audit
 
 SAMPLES = Path(__file__).parents[2] / "sample_logs"
@@ -24,7 +27,7 @@ def test_nothing_of_the_dashboard_is_imported_for_its_help() -> None:
     code = """
 import sys
 from click.testing import CliRunner
-from auditor.cli.main import cli
+from auditor.cli.commands import cli
 assert CliRunner().invoke(cli, ["dashboard", "--help"]).exit_code == 0
 sys.exit(bool({"dashboard", "auditor._dashboard", "streamlit", "fastapi"} & set(sys.modules)))
 """
@@ -133,6 +136,24 @@ def test_two_folders_are_refused(auditor, tmp_path: Path) -> None:
     done = auditor("dashboard", tmp_path / "one", "--folder", tmp_path / "two")
     assert done.returncode == 2
     assert "one dashboard has one folder" in done.stderr
+
+
+@pytest.mark.parametrize("damage", ["no database", "a torn page"])
+def test_a_damaged_state_is_named_with_what_to_do(auditor, tmp_path: Path, damage: str) -> None:
+    folder = tmp_path / "folder"
+    state = folder / "state.sqlite"
+    folder.mkdir()
+    with closing(sqlite3.connect(state)) as con:
+        con.executescript(Path(dashboard.__file__).with_name("state.sql").read_text("utf-8"))
+    content = state.read_bytes()
+    torn = content[:4096] + b"x" * 4096 + content[8192:]
+    state.write_bytes(b"nothing" * 1000 if damage == "no database" else torn)
+    done = auditor("dashboard", "--folder", folder, "--port", 0)
+    assert done.returncode == 2
+    assert done.stderr == (
+        f"auditor: {state}: is damaged; restore its backup, or move it away:"
+        " what was decided about findings is in it alone\n"
+    )
 
 
 def test_what_is_no_audit_is_not_shown(auditor, tmp_path: Path) -> None:

@@ -13,6 +13,10 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from jsonschema import Draft202012Validator
+from referencing import Registry, Resource
+
+from auditor import schemas
 
 HISTORIES = Path(__file__).parents[1] / "runtime_histories"
 WROTE = "histories_code"
@@ -118,6 +122,23 @@ def test_json_holds_every_run(replay: Any) -> None:
     (diverged,) = [run for run in found["runs"] if run["outcome"] == "diverged"]
     assert (diverged["position"], [line["marked"] for line in diverged["log"]].index(True)) == (3, 2)
     assert [finding["rule"] for finding in found["findings"]] == ["replay-divergence"]
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        (":renamed", ":retries", "sequential.ndjson", "retries.ndjson", "in-flight.ndjson"),
+        (":other_end", "retries.ndjson"),
+        (":sequential", "sequential.ndjson", "broken.ndjson"),
+        (":race", "sequential.ndjson"),
+    ],
+)
+def test_json_is_of_its_schema(replay: Any, code: Path, asked: tuple[str, ...]) -> None:
+    (code / "broken.ndjson").write_text("{oops\n")
+    schema, of_report = (json.loads(schemas.text(name)) for name in ("replay", "report"))
+    registry = Registry().with_resource(of_report["$id"], Resource.from_contents(of_report))
+    found = json.loads(replay(*asked, "--json").stdout)
+    assert [error.message for error in Draft202012Validator(schema, registry=registry).iter_errors(found)] == []
 
 
 def test_runs_of_other_workflows_are_counted_and_left_alone(replay: Any) -> None:

@@ -182,6 +182,17 @@ def test_an_audit_may_be_deleted_while_its_upload_arrives(server: Dashboard, api
     assert not list((server.folder / "uploads").glob("*"))
 
 
+def test_whoever_asks_for_what_a_failed_audit_found_learns_why_there_is_nothing(api: httpx2.Client) -> None:
+    made = api.post("/audits", params={"file": "holiday.txt"}, content=b"no log at all\n").json()
+    audit = ended(api, made["id"])
+    assert audit["state"] == "failed"
+    for what in ("findings", "report", "file"):
+        answer = api.get(f"/audits/{made['id']}/{what}")
+        assert answer.status_code == 409
+        assert "retry-after" not in answer.headers
+        assert audit["problem"] in answer.json()["detail"]
+
+
 def test_the_description_names_every_call_and_no_page_loads_scripts_from_elsewhere(server: Dashboard) -> None:
     described = httpx2.get(f"{server.url}/api/openapi.json").json()
     assert {f"{method} {path}" for path, item in described["paths"].items() for method in item} == {

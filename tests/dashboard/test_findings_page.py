@@ -209,14 +209,25 @@ def test_what_the_audit_before_did_not_have_is_new(full: Service, tmp_path: Path
     assert states["stale-snapshot-write"] == "new"
 
 
+def test_a_download_that_is_cut_says_so(full: Service) -> None:
+    labels = [button.label for button in visit("findings").get("download_button")]
+    assert labels == ["Download as CSV"]
+    limits = replace(full.settings.limits, query_rows=3)
+    service.install(replace(full, settings=replace(full.settings, limits=limits)))
+    patterns = len(listed(visit("findings")))
+    labels = [button.label for button in visit("findings").get("download_button")]
+    assert labels == [f"Download the first 3 of {patterns} as CSV"]
+
+
 def test_an_audit_without_findings_says_what_was_not_checked(empty: Service, tmp_path: Path, facts: Any) -> None:
     path = tmp_path / "clean.duckdb"
     audit(SAMPLES / "healthy-order.ndjson", save=path).close()
     with duckdb.connect(str(path)) as con:
         con.execute("DELETE FROM finding")
     put(empty.library, path, "clean")
-    text = said(visit("findings"))
-    assert "Nothing was found" in text
+    app = visit("findings")
+    assert "could not look at every run" in said(app)
+    assert re.fullmatch(r"Nothing was found: \d+ rules looked at every run and held\.", app.success[0].value)
 
 
 def test_strings_of_a_log_are_never_read_as_markdown(

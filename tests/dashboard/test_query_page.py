@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 import shutil
 from dataclasses import replace
 from pathlib import Path
 
+import duckdb
 import pytest
 from pages import put, visit
 from streamlit.testing.v1 import AppTest
 
-from auditor import Audit
+from auditor import Audit, Rows
+from auditor import query as ask
 from dashboard import service
 from dashboard.queries.schema import EXAMPLES
 from dashboard.service import Service
 from dashboard.settings import Limits, Role
+from dashboard.views import query
 
 EXOTIC = """\
 SELECT [1, 2] AS l, {'a': 1} AS s, 1::HUGEINT AS h, 'a'::BLOB AS b, uuid() AS u, INTERVAL 1 DAY AS i, NULL AS n,
@@ -103,6 +108,99 @@ def test_asking_an_audit_that_keeps_payloads_is_noted(empty: Service, samples_au
     run(visit("query"), "SELECT payload FROM event")
     (note,) = empty.library.state.rows("SELECT * FROM trail WHERE action = 'query'")
     assert json.loads(note["detail"]) == {"sql": "SELECT payload FROM event"}
+
+
+KINDS = {
+    "TINYINT": ("-1::TINYINT", "-1", -1),
+    "UBIGINT": ("18446744073709551615::UBIGINT", "18446744073709551615", 18446744073709551615),
+    "HUGEINT": ("99999999999999999999::HUGEINT", "99999999999999999999", 99999999999999999999),
+    "UHUGEINT": ("1::UHUGEINT", "1", "1"),
+    "DECIMAL": ("-1.50::DECIMAL(9, 2)", "-1.50", -1.5),
+    "DOUBLE": ("1e300", "1e+300", 1e300),
+    "NaN": ("'nan'::DOUBLE", "nan", None),
+    "Infinity": ("'-inf'::FLOAT", "-inf", None),
+    "a list of NaN": ("['nan'::DOUBLE, 1]", "[nan, 1.0]", [None, 1.0]),
+    "BOOLEAN": ("true", "True", True),
+    "VARCHAR": ("'=1+1'", "'=1+1", "=1+1"),
+    "UUID": ("'00000000-0000-0000-0000-00000000000a'::UUID", *2 * ("00000000-0000-0000-0000-00000000000a",)),
+    "BLOB": (r"'\xFF\x00a'::BLOB", *2 * (r"\xFF\x00a",)),
+    "BIT": ("'101'::BIT", "101", "101"),
+    "ENUM": ("'a'::ENUM('a', 'b')", "a", "a"),
+    "JSON": ("""'{"a":[1]}'::JSON""", *2 * ('{"a":[1]}',)),
+    "DATE": ("DATE '2026-11-22'", "2026-11-22", "2026-11-22"),
+    "a late DATE": ("DATE '20000-01-01'", "20000-01-01", "20000-01-01"),
+    "an endless DATE": ("DATE 'infinity'", "infinity", "infinity"),
+    "TIME": ("TIME '10:00:00'", "10:00:00", "10:00:00"),
+    "the end of a day": ("TIME '24:00:00'", "24:00:00", "24:00:00"),
+    "TIMETZ": ("'10:00:00+02'::TIMETZ", "10:00:00+02", "10:00:00+02"),
+    "TIMESTAMP": ("TIMESTAMP '2026-11-22 12:00:03'", *2 * ("2026-11-22 12:00:03",)),
+    "a late TIMESTAMP": ("TIMESTAMP '290000-01-01'", *2 * ("290000-01-01 00:00:00",)),
+    "an early TIMESTAMP": ("TIMESTAMP '0044-03-15 (BC) 00:00:00'", *2 * ("0044-03-15 (BC) 00:00:00",)),
+    "an endless TIMESTAMP": ("TIMESTAMP 'infinity'", "infinity", "infinity"),
+    "TIMESTAMP_S": ("'2026-11-22'::TIMESTAMP_S", *2 * ("2026-11-22 00:00:00",)),
+    "TIMESTAMP_MS": ("'290000-01-01'::TIMESTAMP_MS", *2 * ("290000-01-01 00:00:00",)),
+    "TIMESTAMP_NS": ("'2026-11-22'::TIMESTAMP_NS", *2 * ("2026-11-22 00:00:00",)),
+    "TIMESTAMPTZ": ("TIMESTAMPTZ '290000-01-01 00:00:00+00'", *2 * ("290000-01-01 00:00:00+00",)),
+    "INTERVAL": ("INTERVAL 1 MONTH", "1 month", "1 month"),
+    "LIST": ("[1, NULL]", "[1, NULL]", [1, None]),
+    "an empty LIST": ("[]", "[]", []),
+    "ARRAY": ("[1, 2]::INTEGER[2]", "[1, 2]", [1, 2]),
+    "STRUCT": ("{'a': 1, 'b': DATE '20000-01-01'}", "{'a': 1, 'b': 20000-01-01}", {"a": 1, "b": "20000-01-01"}),
+    "a STRUCT of INTERVAL": ("{'a': INTERVAL 1 DAY}", *2 * ("{'a': 1 day}",)),
+    "MAP": ("MAP {'k': 1}", "{k=1}", {"k": 1}),
+    "UNION": ("union_value(a := 1)", "1", "1"),
+    "NULL": ("NULL", "", None),
+}
+"""Every type of DuckDB: a value of it, and what CSV and JSON make of that."""
+
+
+@pytest.fixture(scope="module")
+def of_every_kind(samples_audit: Path) -> Rows:
+    """One row that holds all of these."""
+    columns = ", ".join(f'{value} AS "{kind}"' for kind, (value, _, _) in KINDS.items())
+    return ask(samples_audit, f"SELECT {columns}")
+
+
+def test_every_kind_of_value_can_be_taken_away_as_csv(of_every_kind: Rows) -> None:
+    (row,) = csv.DictReader(io.StringIO(query._csv(of_every_kind).decode()))
+    assert row == {kind: text for kind, (_, text, _) in KINDS.items()}
+
+
+def test_every_kind_of_value_can_be_taken_away_as_json(of_every_kind: Rows) -> None:
+    def invalid(constant: str) -> None:
+        raise AssertionError(f"{constant} is no JSON")
+
+    (row,) = json.loads(query._json(of_every_kind), parse_constant=invalid)
+    assert row == {kind: value for kind, (_, _, value) in KINDS.items()}
+
+
+def test_every_kind_of_value_can_be_taken_away_as_parquet(of_every_kind: Rows, tmp_path: Path) -> None:
+    (tmp_path / "query.parquet").write_bytes(query._parquet(of_every_kind))
+    # By DuckDB: Python has no date for some of them.
+    back = duckdb.read_parquet(str(tmp_path / "query.parquet"))
+    assert back.columns == list(KINDS)
+    late = back.select('CAST("a late TIMESTAMP" AS VARCHAR), CAST("TIMESTAMP_MS" AS VARCHAR), "INTERVAL"')
+    assert late.fetchall() == [("290000-01-01 00:00:00", "290000-01-01 00:00:00", "1 month")]
+
+
+def test_no_page_needs_a_date_that_browsers_do_not_have(full: Service) -> None:
+    app = run(visit("query"), "SELECT TIMESTAMP '290000-01-01' AS t, [DATE '300000-01-01'] AS l, 1 AS one")
+    assert app.dataframe[0].value.to_dict("records") == [
+        {"t": "290000-01-01 00:00:00", "l": "[300000-01-01]", "one": 1}
+    ]
+
+
+def test_what_no_row_holds_can_be_taken_away(samples_audit: Path) -> None:
+    nothing = ask(samples_audit, "SELECT 1 AS one, DATE '2026-11-22' AS day WHERE false")
+    assert query._csv(nothing) == b"one,day\r\n"
+    assert json.loads(query._json(nothing)) == []
+    assert query._parquet(nothing)
+
+
+def test_columns_of_one_name_are_all_taken_away(samples_audit: Path) -> None:
+    twice = ask(samples_audit, "SELECT 1 AS a, 2 AS a, 3 AS A")
+    assert query._csv(twice) == b"a,a_1,A_2\r\n1,2,3\r\n"
+    assert json.loads(query._json(twice)) == [{"a": 1, "a_1": 2, "A_2": 3}]
 
 
 def test_viewers_may_ask_an_audit_without_payloads(full: Service) -> None:

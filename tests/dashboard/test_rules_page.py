@@ -12,7 +12,7 @@ from streamlit.testing.v1 import AppTest
 
 from auditor import RuleFileError, audit, rule_template
 from dashboard import service
-from dashboard.custom_rules import CustomRules
+from dashboard.custom_rules import CustomRules, holds_rules
 from dashboard.service import Service
 from dashboard.settings import Role
 
@@ -126,3 +126,14 @@ def test_a_rule_file_broken_by_hand_is_said_and_ours_are_shown(empty: Service) -
     assert not app.exception
     assert "cannot be read, and no audit can be made" in said(app)
     assert len(app.dataframe[0].value) > 50
+
+
+@pytest.mark.parametrize("name", ["forbidden.sql", "own/deep/forbidden.sql", "own/forbidden.SQL"])
+def test_a_rule_file_at_a_wrong_place_is_said_here_and_fails_every_audit(empty: Service, name: str) -> None:
+    misplaced = custom(empty).folder / name
+    misplaced.parent.mkdir(parents=True)
+    misplaced.write_text(rule_template("forbidden"), "utf-8")
+    app = visit("rules")
+    assert not app.exception
+    assert f"{misplaced}: a rule stands at" in said(app)
+    assert holds_rules(custom(empty).folder), "so the worker hands the folder to the audit, which says the same"

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import re
+from dataclasses import replace
 from typing import Any
+from urllib.parse import unquote_plus
 
 import duckdb
 import pytest
 from pages import visit
 
-from dashboard import service
+from dashboard import here, service
+from dashboard.queries import runs as queries
 
 
 @pytest.fixture
@@ -88,6 +92,45 @@ def test_a_link_with_a_search_shows_what_it_found(ids: dict[str, Any]) -> None:
     assert hits["id"].tolist() == [ids["entity"]]
     assert hits["what"].tolist() == ["wait"]
     assert listed["run_id"].tolist() == [ids["run"]]
+
+
+def test_more_hits_than_are_listed_are_said_and_all_their_runs_shown(
+    ids: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(queries, "HITS", 5)
+    page = visit("runs", q="wrun_")
+    hits, listed = (table.value for table in page.dataframe)
+    assert "The first 5 hits; type more of the id for others." in page.caption[0].value
+    assert len(listed) == 12
+    assert hits["id"].tolist() == sorted(listed["run_id"])[:5]
+    assert visit("runs", q="wrun_").dataframe[0].value["id"].tolist() == hits["id"].tolist()
+
+
+def test_as_many_hits_as_are_listed_are_all(ids: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(queries, "HITS", 12)
+    with service.current().library.reading(ids["audit"]) as con:
+        search, hits, more = queries.found(con, "wrun_")
+    assert (search, len(hits), more) == (queries.Search("wrun_", begins=True), 12, False)
+
+
+def test_the_page_of_the_list_stands_in_the_address(full: service.Service) -> None:
+    limits = replace(full.settings.limits, page_rows=5)
+    whole = visit("runs").dataframe[0].value["run_id"].tolist()
+    service.install(replace(full, settings=replace(full.settings, limits=limits)))
+    pages = [visit("runs", at=at).dataframe[0].value["run_id"].tolist() for at in (1, 2, 3, 99)]
+    assert pages == [whole[:5], whole[5:10], whole[10:], whole[10:]]
+    page = visit("runs", at=3)
+    page.selectbox(key="address-workflow").select("workflow//./workflows/all//stress").run()
+    assert "at" not in page.query_params
+
+
+def test_a_link_shows_the_id_of_the_run_that_it_leads_to() -> None:
+    hostile = "wrun_<b> &run=x#+%\u202e"
+    # What Streamlit does with a LinkColumn, in `DataFrame.js`.
+    shown = re.search(here.SHOWN_ID, here.link("run", "A", run=hostile, finding="F"))
+    assert shown is not None
+    assert unquote_plus(shown[1]) == hostile
+    assert re.search(here.SHOWN_ID, here.link("findings", "A", finding="F"))[1] == "F"  # type: ignore[index]
 
 
 @pytest.mark.parametrize(

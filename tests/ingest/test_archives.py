@@ -292,26 +292,6 @@ class TestNames:
         assert sorted(tmp_path.rglob("*")) == before
         assert Path("/etc/passwd").stat() == passwd
 
-    def test_links_and_devices_of_a_tar_are_passed_over(self, tmp_path: Path) -> None:
-        path = tmp_path / "x.tar"
-        with tarfile.open(path, "w") as archive:
-            archive.add(plain(tmp_path), "log.ndjson")
-            for number, kind in enumerate((tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.CHRTYPE, tarfile.FIFOTYPE)):
-                info = tarfile.TarInfo(f"{number}.ndjson")
-                info.type, info.linkname = kind, "/etc/passwd"
-                archive.addfile(info)
-        found = read(path)
-        assert [row["name"] for row in found.sources] == ["log.ndjson"]
-        assert found.problems == [None]
-
-    def test_links_in_a_folder_are_not_followed(self, tmp_path: Path) -> None:
-        plain(tmp_path)
-        (tmp_path / "in").mkdir()
-        (tmp_path / "in" / "link.ndjson").symlink_to(tmp_path / "log.ndjson")
-        (tmp_path / "in" / "loop").symlink_to(tmp_path)
-        assert read(tmp_path / "in").sources == []
-        assert len(read(tmp_path / "in" / "link.ndjson").events) == len(log().events)
-
 
 ZEROS = 1024**3
 

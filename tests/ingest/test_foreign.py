@@ -18,7 +18,7 @@ from ingest.shapes import compressed, foreign_csv, ndjson, parquet, renamed, tar
 from logs import RUN, Log, entity, manifest, time
 
 from auditor import audit
-from auditor.cli.main import cli
+from auditor.cli.commands import cli
 
 NAMES = {
     "runId": "workflow",

@@ -20,7 +20,7 @@ from ingest.reading import Ingested, read, read_each
 from ingest.shapes import cli_array, foreign_csv, ndjson, postgres_csv, renamed, world_local
 from logs import RUN, Log
 
-from auditor.cli.main import cli
+from auditor.cli.commands import cli
 from auditor.ingest import staging
 from auditor.ingest.json_rows import MAX_ROW_BYTES
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 from typing import NamedTuple
@@ -29,6 +30,25 @@ def test_tolerant(audit_log):
 def test_options(audit_log):
     options = dict(fail_on=None, select=["wait"], max_rejects=0, fields={"a b": "runId"})
     audit_log("unreadable.ndjson", **options).assert_sound()
+
+def test_configured(audit_log):
+    audit_log("configured/log.ndjson").assert_sound()
+
+def test_configured_and_stricter(audit_log):
+    audit_log("configured/log.ndjson", fail_on="error").assert_sound()
+
+def test_configured_by_another(audit_log):
+    audit_log("configured/log.ndjson", config="strict.toml").assert_sound()
+
+def test_configured_by_a_variable(audit_log, monkeypatch):
+    monkeypatch.setenv("AUDITOR_CONFIG", "configured/auditor.toml")
+    audit_log("corrupt log.ndjson").assert_sound()
+
+def test_unconfigured(audit_log):
+    audit_log("configured/log.ndjson", config=None).assert_sound()
+
+def test_misconfigured(audit_log):
+    audit_log("misconfigured/log.ndjson").assert_sound()
 
 def test_demanded(audit_log):
     log = audit_log("corrupt log.ndjson")
@@ -60,6 +80,11 @@ def outcomes(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Outcome]:
     for name, run_id in (("corrupt log", "wrun_1"), ("hostile", "wrun_\x1b[31m\n::error::\u202e")):
         log = Log(run_id).life("wait", 0, "created", "completed", "created", resumeAt="2026-11-22T12:01:00.000Z")
         write(folder / f"{name}.ndjson", manifest(), log.events)
+    for name, configuration in (("configured", 'fail_on = "never"'), ("misconfigured", 'fail-on = "never"')):
+        (folder / name).mkdir()
+        shutil.copy(folder / "corrupt log.ndjson", folder / name / "log.ndjson")
+        (folder / name / "auditor.toml").write_text(f"{configuration}\n")
+    (folder / "strict.toml").write_text('fail_on = "error"\n')
     (folder / "unreadable.ndjson").write_text("not a log\n")
     (folder / "test_logs.py").write_text(SUITE)
     subprocess.run(
@@ -112,6 +137,28 @@ def test_options_are_those_of_an_audit_and_of_the_command_that_shows_it_again(
     assert outcomes["tolerant"] == Outcome("", "")
     again = "auditor check unreadable.ndjson --fail-on never --select wait --max-rejects 0 --map 'a b=runId'"
     assert again in outcomes["options"].message
+
+
+def test_it_obeys_the_configuration_that_check_obeys(outcomes: dict[str, Outcome]) -> None:
+    assert outcomes["configured"] == Outcome("", "")
+    assert outcomes["configured_by_a_variable"] == Outcome("", "")
+    assert (
+        "UsageError: misconfigured/auditor.toml:1: there is no setting fail-on"
+        in outcomes["misconfigured"].message
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "flags"),
+    [
+        ("configured_and_stricter", "--fail-on error"),
+        ("configured_by_another", "--config strict.toml"),
+        ("unconfigured", "--no-config"),
+    ],
+)
+def test_what_a_test_says_wins_over_the_configuration(outcomes: dict[str, Outcome], name: str, flags: str) -> None:
+    assert "exit code 1" in outcomes[name].message
+    assert f"see it again: auditor check configured/log.ndjson {flags}\n" in outcomes[name].message
 
 
 def test_a_test_may_demand_a_finding(outcomes: dict[str, Outcome]) -> None:

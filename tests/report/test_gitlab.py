@@ -81,6 +81,17 @@ def test_what_could_not_be_judged_is_an_entry(in_doubt: Audit) -> None:
     assert {row["severity"] for row in rows} == {"critical"}
 
 
+def test_findings_that_are_only_counted_are_an_entry(tmp_path: Path) -> None:
+    runs = [Log(f"wrun_{run:026d}").life("step", 0, "created", "completed", "started") for run in range(1001)]
+    path = write(tmp_path / "log.ndjson", *(run.events for run in runs))
+    with audit(path, select=[RESTARTED]) as result:
+        rows = entries_of(gitlab.render(result))
+    assert len([row for row in rows if row["check_name"] == RESTARTED]) == 1000
+    (told,) = [row for row in rows if row["check_name"] == "findings-left-out"]
+    assert told["description"] == "1 finding more only counted: of a rule at most 1,000 are listed"
+    assert told["severity"] == "info"
+
+
 def test_a_sound_log_is_an_empty_report(tmp_path: Path) -> None:
     with audit(write(tmp_path / "log.ndjson", Log().add("run_completed").events)) as result:
         assert gitlab.render(result) == "[]\n"

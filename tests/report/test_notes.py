@@ -5,14 +5,14 @@ from typing import Any
 import pytest
 
 from auditor.model.judgement import Severity
-from auditor.report.notes import KINDS, SHOWN, notes
+from auditor.report.notes import KINDS, SHOWN, configured, notes
 
 
 def a_report(**parts: Any) -> dict[str, Any]:
     return {
         "exit_code": 0,
         "exit_because": "every run was judged",
-        "audit": {"not_selected": [], "overrides": []},
+        "audit": {"config": None, "not_selected": [], "overrides": []},
         "inputs": [{"path": "log.ndjson", "problem": None}],
         "counts": {"states": {"new": 0, "known": 0, "suppressed": 0, "folded": 0}},
         "rules": [a_rule("held-rule")],
@@ -97,12 +97,14 @@ def test_a_suppression_in_vain_is_a_warning(state: str, text: str) -> None:
 
 
 def test_what_the_user_changed_is_said() -> None:
-    told = {"not_selected": ["a", "b"], "overrides": ["c: severity error"]}
-    said = [(note.kind, note.text, note.rules) for note in notes(a_report(audit=told))]
-    assert said == [
-        ("rule-not-selected", "left out by the selection of rules", ("a", "b")),
-        ("rule-changed", "c: severity error", ()),
+    told = {"config": "auditor.toml", "not_selected": ["a", "b"], "overrides": ["c: severity error"]}
+    report = a_report(audit=told)
+    assert [(note.kind, note.sentence) for note in notes(report)] == [
+        ("configuration", "the audit follows auditor.toml"),
+        ("rule-not-selected", "a, b: left out by the selection of rules"),
+        ("rule-changed", "c: severity error"),
     ]
+    assert configured(report) == notes(report)
 
 
 def test_findings_that_are_only_counted_are_counted() -> None:
@@ -115,7 +117,7 @@ def test_the_gravest_come_first_and_all_are_clean() -> None:
     report = a_report(
         inputs=[{"path": "a\n::error::b", "problem": "\x1b[31m" + "x" * 5000}],
         rejects=[{"source": "s", "line": None, "reason": "not\nJSON"}],
-        audit={"not_selected": ["a"], "overrides": []},
+        audit={"config": None, "not_selected": ["a"], "overrides": []},
     )
     said = notes(report)
     assert [note.severity for note in said] == [Severity.ERROR, Severity.WARNING, Severity.INFO]

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import html
 import json
+import re
+from contextlib import chdir
 from pathlib import Path
 
-from audited import decided, instances, of_state
+import pytest
+from audited import decided, instances, of_state, restarted
+from logs import write
 
-from auditor.report import gitlab, json_report, jsonl, sarif
-from auditor.report.formats import renderer
+from auditor import audit
+from auditor.report import github, gitlab, json_report, jsonl, sarif
+from auditor.report.formats import FORMATS, renderer
 
 
 def test_every_format_has_the_same_findings(tmp_path: Path) -> None:
@@ -43,3 +49,28 @@ def test_the_reports_for_people_name_the_same_findings(tmp_path: Path) -> None:
     assert shown["github"].count("::error ") == len(new)
     assert all(sentence in shown["junit"] for sentence in because)
     assert all(f"{number} {state}" in shown["github"] for state, number in report["counts"]["states"].items())
+
+
+SWITCHED_OFF = """
+ignore = ["runtime-verdict-unexplained", "runtime-corruption-verdict"]
+[severity]
+step-restarted-after-outcome = "info"
+[params.orphaned-wait]
+grace_seconds = 7
+"""
+
+
+@pytest.mark.parametrize("name", [*FORMATS, "summary"])
+def test_every_format_says_what_a_configuration_switches_off_and_lowers(tmp_path: Path, name: str) -> None:
+    with chdir(tmp_path):
+        path = write(Path("log.ndjson"), restarted("s").events)
+        Path("ours.toml").write_text(SWITCHED_OFF)
+        with audit(path, config="ours.toml") as result:
+            assert result.exit_code == 0, "which nothing but the configuration explains"
+            rendered = github.summary(result) if name == "summary" else renderer(name)(result)
+    said = " ".join(re.sub(r"<[^>]*>|[\\\u200b]", "", html.unescape(rendered)).split())
+    assert "ours.toml" in said
+    assert "runtime-verdict-unexplained" in said
+    assert "runtime-corruption-verdict" in said
+    assert "step-restarted-after-outcome: severity info" in said
+    assert "orphaned-wait: grace_seconds 7" in said

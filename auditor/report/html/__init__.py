@@ -179,7 +179,7 @@ def _findings(audit: Audit, press: _Press) -> tuple[dict[str, list[Markup]], _Li
 
 def _witness(witness: dict[str, Any], windows: Windows) -> dict[str, Any]:
     event = windows.events.get((witness["run_id"], witness["position"]))
-    time = event["created_at"].isoformat(sep=" ", timespec="milliseconds") if event and event["created_at"] else ""
+    time = event["created_at"] if event else ""
     return witness | {"time": time, "fence": fence_of(event, windows.fenced) if event else ""}
 
 
@@ -229,7 +229,13 @@ def _silent(report: dict[str, Any]) -> list[dict[str, Any]]:
         for (reason, skipped), alike in grouped(partly, "reason", "skipped_runs")
     ]
     if left_out := report["audit"]["not_selected"]:
-        entries.append({"what": "not selected", "names": left_out, "reason": "left out by --select or --ignore"})
+        entries.append(
+            {
+                "what": "not selected",
+                "names": left_out,
+                "reason": "left out by --select, --ignore or the configuration",
+            }
+        )
     return entries
 
 

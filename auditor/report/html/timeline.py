@@ -254,7 +254,7 @@ def _mark(
     at = event["position"]
     facts = [f"#{at} {event['event_type']}", name]
     facts += [event["step_name"].rsplit("//", 1)[-1]] if event["step_name"] else []
-    facts += [event["created_at"].isoformat(sep=" ", timespec="milliseconds")] if event["created_at"] else []
+    facts += [event["created_at"]] if event["created_at"] else []
     facts += [fence] if (fence := fence_of(event, fenced)) else []
     facts += [roles[at]] if at in roles else []
     verb = event["event_type"].rpartition("_")[2]

@@ -19,6 +19,7 @@ PAGES = {
     "a run": "/run?run={run}&",
     "a run around its finding": "/run?run={run}&finding={finding}&",
     "events": "/run?run={run}&tab=events&",
+    "states": "/run?run={run}&tab=states&",
     "rules": "/rules?",
     "a rule": "/rules?rule=stale-snapshot-write&",
     "data": "/data?",

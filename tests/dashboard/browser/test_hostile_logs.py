@@ -22,17 +22,23 @@ TEXTS = (
     '=HYPERLINK("http://owned.example/d")',
     "{{ owned }} \x1b[2J \u202edenwo\u2066 :material/owned:",
 )
+TIMES = (
+    *("9999-12-31T23:59:59.999Z", "290000-01-01T00:00:00.000Z", "0001-01-01T00:00:00.000Z"),
+    *("infinity", "-infinity", "0044-03-15 (BC) 00:00:00Z"),
+)
+"""One a text: DuckDB holds all of them, and Python has no date for most."""
+
 FOREIGN = "owned.example"
 
 
 @pytest.fixture(scope="module")
 def hostile(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Dashboard, str, list[dict[str, Any]]]]:
-    """A dashboard with one audit; every name in it is one of these texts."""
+    """A dashboard with one audit: every name in it is one of these texts, and in each run there is an odd time."""
     folder = tmp_path_factory.mktemp("hostile")
     logs = []
     for number, bad in enumerate(TEXTS):
         log = Log(f"wrun_{bad}", workflow=bad).life("step", 0, "created", "started", "completed", stepName=bad)
-        log.add("step_started", entity("step", 0), data={"stepName": bad})
+        log.add("step_started", entity("step", 0), data={"stepName": bad}, createdAt=TIMES[number])
         log.add("wait_created", f"wait_{bad}", data={"resumeAt": time(30)}, fence=None, site=bad, writerId=bad)
         log.add(bad, f"hook_{bad}", at=900 + number)
         log.add("run_failed", data={"errorCode": bad, "error": {"message": bad}}, at=950)
