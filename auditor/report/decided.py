@@ -29,6 +29,9 @@ def _said(audit: Audit) -> Iterator[str]:
         yield f"configuration: {report['audit']['config']}"
     if report["audit"]["overrides"]:
         yield f"set there: {'; '.join(report['audit']['overrides'])}"
+    yield from _capped(
+        [f"! the settings for {pattern} match no workflow" for pattern in report["audit"]["unmatched_workflows"]]
+    )
     yield from _capped([_counts(row) for row in states_of_rules(audit) if row["known"] or row["suppressed"]])
     yield from _capped([_suppression(s) for s in report["suppressions"]])
     if report["baseline"] is not None:
@@ -59,8 +62,9 @@ def _suppression(suppression: dict[str, Any]) -> str:
 def _baseline(baseline: dict[str, Any]) -> Iterator[str]:
     yield f"baseline {baseline['path']}: {baseline['new']:,} new, {baseline['known']:,} known, by {baseline['by']}"
     yield from _capped([f"resolved: {entry['rule']}: {entry['message']}" for entry in baseline["resolved"]])
-    if baseline["resolved"]:
-        yield "`auditor baseline prune` takes out what is resolved"
+    yield from _capped([f"! there is no rule {entry['rule']}: {entry['message']}" for entry in baseline["gone"]])
+    if baseline["resolved"] or baseline["gone"]:
+        yield "`auditor baseline prune` takes out what is resolved, and what is of no rule"
 
 
 def _capped(lines: list[str]) -> Iterator[str]:

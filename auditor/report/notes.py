@@ -22,6 +22,8 @@ KINDS = {
     "unreadable-rows": "Rows could not be read.",
     "suppression-unused": "A suppression matches no finding.",
     "suppression-expired": "The last day of a suppression is over.",
+    "workflow-unmatched": "Settings for workflows match no workflow.",
+    "baseline-rule-gone": "The baseline knows findings of a rule that there is not.",
     "rule-not-evaluated": "A rule was not evaluated, on some runs or on any.",
     "configuration": "The audit follows a configuration file.",
     "rule-not-selected": "A rule was left out by the user.",
@@ -31,7 +33,7 @@ KINDS = {
 }
 """The kinds of notes, and what each says."""
 
-CONFIGURED = ("configuration", "rule-not-selected", "rule-changed")
+CONFIGURED = ("configuration", "rule-not-selected", "rule-changed", "workflow-unmatched")
 """The kinds that every report has, however short it is: what is judged less strictly than it would be."""
 
 
@@ -57,7 +59,7 @@ def configured(report: dict[str, Any]) -> list[Note]:
 
 def notes(report: dict[str, Any]) -> list[Note]:
     """Every note of a report, the gravest first; its texts are clean."""
-    found = [*_not_judged(report), *_rows(report), *_suppressions(report), *_rules(report), *_baseline(report)]
+    found = [*_not_judged(report), *_rows(report), *_settings(report), *_rules(report), *_baseline(report)]
     if report["exit_code"] == ExitCode.CANNOT_TELL and not any(note.severity == Severity.ERROR for note in found):
         found.insert(0, Note("not-judged", Severity.ERROR, clean(report["exit_because"])))
     return found
@@ -91,7 +93,7 @@ def _place(reject: dict[str, Any]) -> str:
     return f"{reject['source']}:{reject['line']}" if reject["line"] is not None else str(reject["source"])
 
 
-def _suppressions(report: dict[str, Any]) -> Iterator[Note]:
+def _settings(report: dict[str, Any]) -> Iterator[Note]:
     for state, what in (
         (SuppressionState.EXPIRED, "is over since {expires}; it suppresses nothing any more"),
         (SuppressionState.UNUSED, "matches no finding; remove it"),
@@ -102,6 +104,11 @@ def _suppressions(report: dict[str, Any]) -> Iterator[Note]:
             if row["state"] == state
         ]
         yield from _capped(f"suppression-{state}", Severity.WARNING, texts)
+    unmatched = [
+        f"the settings for {pattern} match no workflow of these logs"
+        for pattern in report["audit"]["unmatched_workflows"]
+    ]
+    yield from _capped("workflow-unmatched", Severity.WARNING, unmatched)
 
 
 def _rules(report: dict[str, Any]) -> Iterator[Note]:
@@ -133,6 +140,11 @@ def _baseline(report: dict[str, Any]) -> Iterator[Note]:
         for row in resolved
     ]
     yield from _capped("finding-resolved", Severity.INFO, texts)
+    gone = [
+        f"{row['rule']}: the baseline knows it, and there is no such rule: {row['message']}"
+        for row in (report["baseline"]["gone"] if report["baseline"] else [])
+    ]
+    yield from _capped("baseline-rule-gone", Severity.WARNING, gone)
     if more := unlisted(report):
         text = f"{many(more, 'finding')} more only counted: of a rule at most 1,000 are listed"
         yield Note("findings-left-out", Severity.INFO, text)

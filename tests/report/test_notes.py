@@ -12,7 +12,7 @@ def a_report(**parts: Any) -> dict[str, Any]:
     return {
         "exit_code": 0,
         "exit_because": "every run was judged",
-        "audit": {"config": None, "not_selected": [], "overrides": []},
+        "audit": {"config": None, "not_selected": [], "overrides": [], "unmatched_workflows": []},
         "inputs": [{"path": "log.ndjson", "problem": None}],
         "counts": {"states": {"new": 0, "known": 0, "suppressed": 0, "folded": 0}},
         "rules": [a_rule("held-rule")],
@@ -97,14 +97,28 @@ def test_a_suppression_in_vain_is_a_warning(state: str, text: str) -> None:
 
 
 def test_what_the_user_changed_is_said() -> None:
-    told = {"config": "auditor.toml", "not_selected": ["a", "b"], "overrides": ["c: severity error"]}
+    told = {
+        "config": "auditor.toml",
+        "not_selected": ["a", "b"],
+        "overrides": ["c: severity error"],
+        "unmatched_workflows": ["ordr*"],
+    }
     report = a_report(audit=told)
     assert [(note.kind, note.sentence) for note in notes(report)] == [
+        ("workflow-unmatched", "the settings for ordr* match no workflow of these logs"),
         ("configuration", "the audit follows auditor.toml"),
         ("rule-not-selected", "a, b: left out by the selection of rules"),
         ("rule-changed", "c: severity error"),
     ]
     assert configured(report) == notes(report)
+
+
+def test_what_a_baseline_knows_of_rules_that_there_are_not_is_a_warning() -> None:
+    entry = {"rule": "old-name", "fingerprint": "f", "missing": 3, "message": "three times"}
+    baseline = {"path": "b", "by": "pattern", "new": 0, "known": 0, "resolved": [], "gone": [entry]}
+    (note,) = notes(a_report(baseline=baseline))
+    assert (note.kind, note.severity) == ("baseline-rule-gone", Severity.WARNING)
+    assert note.text == "old-name: the baseline knows it, and there is no such rule: three times"
 
 
 def test_findings_that_are_only_counted_are_counted() -> None:
@@ -117,7 +131,7 @@ def test_the_gravest_come_first_and_all_are_clean() -> None:
     report = a_report(
         inputs=[{"path": "a\n::error::b", "problem": "\x1b[31m" + "x" * 5000}],
         rejects=[{"source": "s", "line": None, "reason": "not\nJSON"}],
-        audit={"config": None, "not_selected": ["a"], "overrides": []},
+        audit={"config": None, "not_selected": ["a"], "overrides": [], "unmatched_workflows": []},
     )
     said = notes(report)
     assert [note.severity for note in said] == [Severity.ERROR, Severity.WARNING, Severity.INFO]

@@ -57,6 +57,8 @@ ignore = ["runtime-verdict-unexplained", "runtime-corruption-verdict"]
 step-restarted-after-outcome = "info"
 [params.orphaned-wait]
 grace_seconds = 7
+[workflow."ordr*".severity]
+orphaned-wait = "warning"
 """
 
 
@@ -74,3 +76,4 @@ def test_every_format_says_what_a_configuration_switches_off_and_lowers(tmp_path
     assert "runtime-corruption-verdict" in said
     assert "step-restarted-after-outcome: severity info" in said
     assert "orphaned-wait: grace_seconds 7" in said
+    assert "ordr*" in said

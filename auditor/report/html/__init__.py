@@ -141,8 +141,13 @@ def _content(audit: Audit, press: _Press) -> dict[str, Any]:
         "rejects": press("reject", report["rejects"]),
         "suppressions": press("suppression", suppressions),
         "resolved": press("resolved", resolved),
-        "overrides": press("override", report["audit"]["overrides"]),
+        "overrides": press("override", _set(report["audit"])),
     }
+
+
+def _set(audit: dict[str, Any]) -> list[str]:
+    in_vain = [f"The settings for {pattern} match no workflow." for pattern in audit["unmatched_workflows"]]
+    return [*in_vain, *audit["overrides"]]
 
 
 def _findings(audit: Audit, press: _Press) -> tuple[dict[str, list[Markup]], _Listing, set[str]]:
