@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,6 +11,8 @@ from typing import Any
 import duckdb
 
 from auditor.check.catalogue import load
+from auditor.check.causes import group
+from auditor.check.decisions import trim
 from auditor.check.engine import run_rules
 from auditor.check.judge import judge as give_verdicts
 from auditor.database import new_audit
@@ -45,8 +48,11 @@ def rules(con: Any) -> None:
 
 
 def judge(con: Any) -> None:
-    """Fingerprints, folding and verdicts."""
-    give_verdicts(con, list(load().values()))
+    """Fingerprints, folding, decisions, verdicts and causes, without a baseline and suppressions."""
+    catalogue = list(load().values())
+    give_verdicts(con, catalogue, (), None, dt.datetime.now(dt.UTC).date())
+    group(con, catalogue)
+    trim(con)
 
 
 def findings(con: Any) -> list[tuple[str, str, str]]:
