@@ -57,6 +57,10 @@ class AuditorError(Exception):
     """Base of every error that is meant for the user: its text says what to do, no traceback."""
 
 
+class OutputClosed(AuditorError):
+    """Whoever read what a command prints has stopped reading."""
+
+
 class UsageError(AuditorError):
     """The call is wrong; nothing was audited."""
 

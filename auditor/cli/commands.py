@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+from typing import Any
 
 import click
 
@@ -12,6 +13,7 @@ from auditor.cli.completion import completion
 from auditor.cli.explain import explain
 from auditor.cli.rules import rules
 from auditor.cli.schema import schema
+from auditor.errors import OutputClosed
 
 LAZY = ("baseline", "dashboard", "replay", "simulate", "stress", "world")
 """Commands whose module is imported when they are asked for: they take longer to import than all the others."""
@@ -28,6 +30,12 @@ class _Commands(click.Group):
             found: click.Command = getattr(importlib.import_module(f"auditor.cli.{cmd_name}"), cmd_name)
             return found
         return super().get_command(ctx, cmd_name)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError as error:
+            raise OutputClosed from error  # click would end with 1, which is a verdict here
 
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 80})

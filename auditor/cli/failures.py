@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import sys
@@ -9,7 +10,7 @@ import sys
 import click
 from click.exceptions import NoArgsIsHelpError
 
-from auditor.errors import AuditorError, Refused
+from auditor.errors import AuditorError, OutputClosed, Refused
 from auditor.model.judgement import ExitCode
 from auditor.report.words import plain
 
@@ -34,11 +35,13 @@ def explained(error: Exception) -> int:
         case Refused():
             _say(f"{error.code}: {error}")
             return REFUSED
+        case OutputClosed():
+            # There is nothing left to say, and nothing was concluded.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         case AuditorError():
             _say(str(error))
-        case BrokenPipeError():
-            # Whoever read our output has stopped; there is nothing left to say, and nothing was concluded.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        case OSError(errno=errno.ENOSPC):
+            _say("there is no space left where it writes")
         case _:
             if os.environ.get("AUDITOR_DEBUG"):
                 raise error

@@ -34,6 +34,26 @@ def test_a_stopped_check_removes_what_it_had_copied(tmp_path: Path, stop: signal
     assert not list(tmp_path.iterdir())
 
 
+def test_a_reader_that_stops_reading_is_told_no_verdict(tmp_path: Path) -> None:
+    log = write(tmp_path / "log.ndjson", Log().life("step", 0, "created", "started", "started").events)
+    for command in (["check", str(log)], ["check", "--help"], ["rules"], ["explain", "orphaned-wait"]):
+        reads, writes = os.pipe()
+        os.close(reads)
+        done = subprocess.run([AUDITOR, *command], stdout=writes, stderr=subprocess.PIPE, check=False)
+        os.close(writes)
+        assert (done.returncode, done.stderr) == (2, b""), command
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no disk that is always full")
+def test_a_full_disk_is_said_in_one_line(tmp_path: Path) -> None:
+    log = write(tmp_path / "log.ndjson", Log().life("step", 0, "created", "started", "completed").events)
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run([AUDITOR, "check", str(log)], stdout=full, stderr=subprocess.PIPE, check=False)
+    assert done.returncode == 2
+    assert done.stderr.startswith(b"auditor: there is no space left where it writes")
+    assert b"bug" not in done.stderr
+
+
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="it is told there that a process is ready")
 def test_ctrl_c_ends_a_check_in_the_same_way_wherever_it_is(tmp_path: Path) -> None:
     """From the first import to the last query; the delays are parts of the time that a whole check takes."""
@@ -41,6 +61,7 @@ def test_ctrl_c_ends_a_check_in_the_same_way_wherever_it_is(tmp_path: Path) -> N
     log = write(tmp_path / "log.ndjson", *runs)
     scratch = tmp_path / "scratch"
     scratch.mkdir()
+    ended(log, scratch, after=None)  # the first one reads all files of the interpreter from disk
     began = time.monotonic()
     whole, _ = ended(log, scratch, after=None)
     takes = time.monotonic() - began
@@ -52,7 +73,7 @@ def test_ctrl_c_ends_a_check_in_the_same_way_wherever_it_is(tmp_path: Path) -> N
         assert said == ""
         assert not list(scratch.iterdir())
         codes.append(code)
-    assert codes.count(whole) <= 3, "the others were too fast for the signal"
+    assert codes.count(whole) <= 7, "the others were too fast for the signal"
 
 
 def ended(log: Path, scratch: Path, after: float | None) -> tuple[int, str]:
